@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import { agentIdSchema, workspaceIdSchema } from './ids.ts'
+import { stringMapSchema } from './json.ts'
+import { policyInputSchema } from './policy.ts'
+import { clientKeySchema, slugSchema, text, timestampSchema } from './text.ts'
+import { concurrencySchema, weightSchema } from './workspace.ts'
+
+const FILE_CHARS_MAX = 262_144
+
+const envSchema = stringMapSchema((name, value) => {
+  if (!/^[A-Za-z_][A-Za-z0-9_]{0,254}$/.test(name)) return 'not a name of an environment variable'
+  return value.length > 32_768 ? 'longer than 32768 characters' : null
+})
+
+const filesSchema = stringMapSchema((path, value) => {
+  if (path.length > 255 || !/^[^/\0]+(\/[^/\0]+)*$/.test(path) || path.split('/').some((part) => part === '.' || part === '..'))
+    return 'not a relative path without "." and ".." parts (at most 255 characters)'
+  return value.length > FILE_CHARS_MAX ? `longer than ${FILE_CHARS_MAX} characters` : null
+})
+
+/** What a `process` agent is: a program, its plain environment, and files that appear read-only at `/agent`. */
+export const agentConfigSchema = z.strictObject({
+  runner: z.literal('process'),
+  command: z.array(text(1, 32_768)).min(1).max(256),
+  env: envSchema.optional(),
+  files: filesSchema.optional(),
+  policy: policyInputSchema.optional(),
+  timeout_ms: z.int().min(1).max(86_400_000).optional(),
+  model: text(1, 255).optional(),
+  provider: text(1, 255).optional(),
+  system_prompt: text(0, 262_144).optional(),
+})
+export type AgentConfig = z.infer<typeof agentConfigSchema>
+
+export const laneSettingsSchema = z.strictObject({
+  concurrency: concurrencySchema.optional(),
+  weight: weightSchema.optional(),
+  paused: z.boolean().optional(),
+})
+export type LaneSettings = z.infer<typeof laneSettingsSchema>
+
+export const agentLimitsSchema = z.strictObject({
+  concurrency: concurrencySchema,
+  lanes: z.record(slugSchema, laneSettingsSchema),
+})
+export type AgentLimits = z.infer<typeof agentLimitsSchema>
+
+export const agentSchema = z.object({
+  id: agentIdSchema,
+  workspace_id: workspaceIdSchema,
+  key: slugSchema,
+  name: z.string(),
+  config: agentConfigSchema,
+  limits: agentLimitsSchema,
+  weight: weightSchema,
+  active: z.boolean(),
+  paused: z.boolean(),
+  version: z.int().positive(),
+  created_at: timestampSchema,
+  updated_at: timestampSchema,
+})
+export type Agent = z.infer<typeof agentSchema>
+
+export const createAgentSchema = z.strictObject({
+  key: slugSchema,
+  name: clientKeySchema.optional(),
+  config: agentConfigSchema,
+  limits: agentLimitsSchema.partial().optional(),
+  weight: weightSchema.optional(),
+  active: z.boolean().optional(),
+  paused: z.boolean().optional(),
+})
+export type CreateAgent = z.infer<typeof createAgentSchema>
+
+/** `config` merges one level deep and makes a new version; `limits.lanes` merges lane by lane. */
+export const patchAgentSchema = createAgentSchema
+  .omit({ key: true, config: true })
+  .extend({ config: agentConfigSchema.partial() })
+  .partial()
+export type PatchAgent = z.infer<typeof patchAgentSchema>

@@ -1,0 +1,30 @@
+import { z } from 'zod'
+
+/** The prefix of each resource's id. */
+export const ID_PREFIXES = {
+  workspace: 'wsp',
+  apiKey: 'key',
+  agent: 'agt',
+  task: 'tsk',
+  run: 'run',
+  session: 'ses',
+  snapshot: 'snp',
+  node: 'nod',
+  request: 'req',
+} as const
+
+export type IdKind = keyof typeof ID_PREFIXES
+
+/** `<prefix>_` and a lower-case ULID, so that ids of one kind sort by the time they were made. */
+export const idPattern = (kind: IdKind): RegExp => new RegExp(`^${ID_PREFIXES[kind]}_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
+
+const id = (kind: IdKind) => z.string().regex(idPattern(kind), `not a ${kind} id`)
+
+export const workspaceIdSchema = id('workspace')
+export const apiKeyIdSchema = id('apiKey')
+export const agentIdSchema = id('agent')
+export const taskIdSchema = id('task')
+export const runIdSchema = id('run')
+export const sessionIdSchema = id('session')
+export const snapshotIdSchema = id('snapshot')
+export const nodeIdSchema = id('node')

@@ -1,0 +1,3 @@
+export * from './admission.ts'
+export * from './app-error.ts'
+export * from './new-id.ts'
