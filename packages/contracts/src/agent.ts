@@ -72,9 +72,21 @@ export const createAgentSchema = z.strictObject({
 })
 export type CreateAgent = z.infer<typeof createAgentSchema>
 
-/** `config` merges one level deep and makes a new version; `limits.lanes` merges lane by lane. */
+const patchedConfigSchema = agentConfigSchema
+  .extend({
+    env: agentConfigSchema.shape.env.nullable(),
+    files: agentConfigSchema.shape.files.nullable(),
+    policy: agentConfigSchema.shape.policy.nullable(),
+    timeout_ms: agentConfigSchema.shape.timeout_ms.nullable(),
+    model: agentConfigSchema.shape.model.nullable(),
+    provider: agentConfigSchema.shape.provider.nullable(),
+    system_prompt: agentConfigSchema.shape.system_prompt.nullable(),
+  })
+  .partial()
+
+/** `config` merges one level deep (null clears a field) and makes a new version; `limits.lanes` merges lane by lane. */
 export const patchAgentSchema = createAgentSchema
   .omit({ key: true, config: true })
-  .extend({ config: agentConfigSchema.partial() })
+  .extend({ config: patchedConfigSchema })
   .partial()
 export type PatchAgent = z.infer<typeof patchAgentSchema>

@@ -8,7 +8,6 @@ export const ID_PREFIXES = {
   task: 'tsk',
   run: 'run',
   session: 'ses',
-  snapshot: 'snp',
   node: 'nod',
   request: 'req',
 } as const
@@ -26,5 +25,6 @@ export const agentIdSchema = id('agent')
 export const taskIdSchema = id('task')
 export const runIdSchema = id('run')
 export const sessionIdSchema = id('session')
-export const snapshotIdSchema = id('snapshot')
+/** `snp_`, the run's ULID, a dash and the snapshot's number. */
+export const snapshotIdSchema = z.string().regex(/^snp_[0-7][0-9a-hjkmnp-tv-z]{25}-[1-9][0-9]*$/, 'not a snapshot id')
 export const nodeIdSchema = id('node')

@@ -17,4 +17,16 @@ export const slugSchema = z
 /** Text that a client chooses as a key: sessions, labels, idempotency keys. */
 export const clientKeySchema = text(1, 255)
 
-export const timestampSchema = z.iso.datetime({ offset: true })
+/** Latest time that Postgres and RFC 3339 both can write; the earliest is the year 1. */
+const TIME_MS_MAX = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+const TIME_MS_MIN = new Date(0).setUTCFullYear(1, 0, 1)
+const OFFSET_HOURS_MAX = 15
+
+/** RFC 3339, of the years 1 to 9999, at an offset of less than 16 hours. */
+export const timestampSchema = z.iso.datetime({ offset: true }).refine(isStorableTime, { error: 'not a time of the years 1 to 9999' })
+
+function isStorableTime(value: string): boolean {
+  const ms = Date.parse(value)
+  const offsetHours = Number(/[+-](\d\d):\d\d$/.exec(value)?.[1] ?? 0)
+  return ms >= TIME_MS_MIN && ms <= TIME_MS_MAX && offsetHours <= OFFSET_HOURS_MAX
+}

@@ -1,1 +1,9 @@
-export {}
+export * from './create-gate.ts'
+export * from './gate.ts'
+export * from './gate-config.ts'
+export * from './gate-facts.ts'
+export * from './gate-fault.ts'
+export * from './gate-offer.ts'
+export * from './gate-options.ts'
+export * from './gate-reply.ts'
+export * from './gate-unavailable.ts'

@@ -1,1 +1,11 @@
-export {}
+export * from './create-database.ts'
+export { createPostgres } from './create-postgres.ts'
+export * from './create-redis.ts'
+export * from './sized.ts'
+export * from './repository.ts'
+export { removeScratchFolder, scratchFolder } from './scratch-folder.ts'
+export * from './seed.ts'
+export type { TestServer } from './test-server.ts'
+export * from './until.ts'
+export * from './fleet-client.ts'
+export * from './start-fleet.ts'

@@ -1,0 +1,32 @@
+import type { Config } from '../config.ts'
+
+export type Connections = { readonly databaseUrl: string; readonly redisUrl: string; readonly adminToken: string; readonly sessionsRoot: string }
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+export function gatewayEnvironment(config: Config, connections: Connections, port: number): Environment {
+  return {
+    ...shared(config, connections),
+    MUSTER_HOST: config.host,
+    MUSTER_PORT: String(port),
+    MUSTER_ADMIN_TOKEN: connections.adminToken,
+  }
+}
+
+/** A worker needs no admin token, and is given none. */
+export function workerEnvironment(config: Config, connections: Connections): Environment {
+  return {
+    ...shared(config, connections),
+    MUSTER_ADMIN_TOKEN: undefined,
+    MUSTER_HOST: config.host,
+    MUSTER_HEALTH_PORT: '0',
+    MUSTER_SLOTS: String(config.slots),
+    MUSTER_POOLS: config.pools,
+    MUSTER_SESSIONS_ROOT: connections.sessionsRoot,
+    MUSTER_DRAIN_MAX_MS: String(config.drainMaxMs),
+  }
+}
+
+function shared(config: Config, connections: Connections): Environment {
+  return { ...config.inherited, DATABASE_URL: connections.databaseUrl, REDIS_URL: connections.redisUrl, MUSTER_HOME: config.home }
+}

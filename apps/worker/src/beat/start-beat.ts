@@ -1,0 +1,76 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { ClaimingPair, HeldPair } from '@muster/store'
+import type { FromBeat, ToBeat } from './beat-messages.ts'
+
+export type Beat = {
+  /** From now on beats name the run as held. */
+  hold(pair: HeldPair): void
+  drop(pair: HeldPair): void
+  /** From now on beats name the run as being claimed. To be said before the gate is asked. */
+  claiming(pair: ClaimingPair): void
+  claimed(pair: ClaimingPair): void
+  /** The node registered anew: beats go on under another id. */
+  renew(nodeId: string): void
+  draining(): void
+  /** Beats at once, for an answer that is awaited. */
+  hurry(): void
+  stop(): Promise<void>
+}
+
+export type BeatListener = {
+  readonly onLost: (pair: HeldPair) => void
+  readonly onCancel: (pair: HeldPair, reason: string) => void
+  readonly onDead: (nodeId: string) => void
+  readonly onCutOff: () => void
+  readonly onTrouble: (message: string) => void
+  /** The thread itself died: the node cannot be trusted any longer. */
+  readonly onBroken: (error: Error) => void
+}
+
+const TURN_MS = 500
+
+/** Starts the beat in a thread of its own. */
+export function startBeat(options: { readonly databaseUrl: string; readonly nodeId: string }, listener: BeatListener): Beat {
+  const turns = new SharedArrayBuffer(4)
+  const turn = setInterval(() => Atomics.add(new Int32Array(turns), 0, 1), TURN_MS)
+  const thread = new Worker(new URL('./beat-thread.ts', import.meta.url), { workerData: { ...options, turns } })
+  let stopping = false
+
+  thread.on('message', (message: FromBeat) => {
+    switch (message.type) {
+      case 'answer':
+        for (const pair of message.lost) listener.onLost(pair)
+        for (const { reason, ...pair } of message.cancel) listener.onCancel(pair, reason ?? 'cancelled')
+        return
+      case 'dead':
+        return listener.onDead(message.nodeId)
+      case 'cut_off':
+        return listener.onCutOff()
+      case 'trouble':
+        return listener.onTrouble(message.message)
+    }
+  })
+  thread.on('error', (error) => listener.onBroken(error instanceof Error ? error : new Error(String(error))))
+  thread.on('exit', (code) => {
+    if (!stopping) listener.onBroken(new Error(`the beat ended with ${code}`))
+  })
+
+  const tell = (message: ToBeat): void => thread.postMessage(message)
+  return {
+    hold: (pair) => tell({ type: 'hold', pair }),
+    drop: (pair) => tell({ type: 'drop', pair }),
+    claiming: (pair) => tell({ type: 'claiming', pair }),
+    claimed: (pair) => tell({ type: 'claimed', pair }),
+    renew: (nodeId) => tell({ type: 'node', nodeId }),
+    draining: () => tell({ type: 'draining' }),
+    hurry: () => tell({ type: 'hurry' }),
+    async stop() {
+      stopping = true
+      clearInterval(turn)
+      const ended = once(thread, 'exit')
+      tell({ type: 'stop' })
+      await ended
+    },
+  }
+}

@@ -1,0 +1,48 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { envDatabaseUrl, envInteger, envLogLevel, envPools, envPort, envRedisUrl, parseEnv } from '@muster/runtime'
+import { z } from 'zod'
+
+const schema = z
+  .object({
+    DATABASE_URL: envDatabaseUrl,
+    REDIS_URL: envRedisUrl,
+    MUSTER_FLEET: z.string().regex(/^[a-z0-9-]{1,32}$/).default('muster'),
+    MUSTER_POOLS: envPools.default({ bubblewrap: 4 }),
+    MUSTER_SESSIONS_ROOT: z.string().startsWith('/', 'must be an absolute path'),
+    MUSTER_CACHE_ROOT: z.string().startsWith('/', 'must be an absolute path').default(join(tmpdir(), 'muster-cache')),
+    MUSTER_HEALTH_HOST: z.string().default('127.0.0.1'),
+    MUSTER_HEALTH_PORT: envPort.default(0),
+    MUSTER_DRAIN_MS: envInteger(0, 86_400_000).default(10_000),
+    MUSTER_DRAIN_MAX_MS: envInteger(0, 86_400_000).default(600_000),
+    MUSTER_CANCEL_GRACE_MS: envInteger(0, 600_000).default(3000),
+    MUSTER_LOSSES_MAX: envInteger(1, 1000).default(5),
+    MUSTER_LOG_LEVEL: envLogLevel.default('info'),
+  })
+  .transform((env) => ({
+    databaseUrl: env.DATABASE_URL,
+    redisUrl: env.REDIS_URL,
+    fleet: env.MUSTER_FLEET,
+    /** Slots per pool; naming `none` is the operator's permission to run without a sandbox. */
+    pools: env.MUSTER_POOLS,
+    /** The root of the session folders that all workers share. */
+    sessionsRoot: env.MUSTER_SESSIONS_ROOT,
+    /** Files that sandboxes are shown, kept between them; of this host only. */
+    cacheRoot: env.MUSTER_CACHE_ROOT,
+    healthHost: env.MUSTER_HEALTH_HOST,
+    healthPort: env.MUSTER_HEALTH_PORT,
+    /** After this much of a drain, runs that still run are handed back. */
+    drainMs: env.MUSTER_DRAIN_MS,
+    /** After this much, runs that may not be handed back any more count as lost. */
+    drainMaxMs: env.MUSTER_DRAIN_MAX_MS,
+    cancelGraceMs: env.MUSTER_CANCEL_GRACE_MS,
+    lossesMax: env.MUSTER_LOSSES_MAX,
+    logLevel: env.MUSTER_LOG_LEVEL,
+  }))
+
+export type WorkerConfig = z.infer<typeof schema>
+
+/** Reads the worker's environment; throws `ConfigError` with all faults together. */
+export const readConfig = (env: NodeJS.ProcessEnv): WorkerConfig => parseEnv(schema, env)
+
+export const environment = (): WorkerConfig => readConfig(process.env)

@@ -1,0 +1,195 @@
+import type { AttemptLimits, JsonValue, Usage } from '@muster/contracts'
+import type { AttemptOutcome } from '@muster/core'
+import { addUsage, NO_USAGE } from '@muster/core'
+import type { EventWriter } from '@muster/engine'
+import { killGroup, runAgent, type AgentExecution, type AgentOutcome, type Sandbox, type SessionFolders } from '@muster/sandbox'
+import type { ClaimedRun } from '@muster/store'
+import { startMessage } from './start-message.ts'
+
+export type ExecutionParts = {
+  readonly sandboxes: ReadonlyMap<string, Sandbox>
+  readonly folders: SessionFolders
+  readonly writer: EventWriter
+  readonly hostIdentity: string
+  /** Asked after the sandbox can be found and before its program begins. */
+  readonly holds: (run: ClaimedRun) => Promise<boolean>
+}
+
+/** Why an execution is to stop before the agent ends by itself. */
+export type StopCause =
+  | { readonly kind: 'cancel'; readonly reason: string; readonly graceMs: number }
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'hand_back'; readonly graceMs: number }
+  /** The run is no longer ours: nothing more is written for it. */
+  | { readonly kind: 'lost' }
+
+export type ExecutionEnd =
+  | { readonly kind: 'ended'; readonly outcome: AttemptOutcome; readonly usage: Usage; readonly limits: AttemptLimits }
+  | { readonly kind: 'abandoned' }
+
+/** One attempt in its sandbox, from the claim to the empty sandbox. */
+export class Execution {
+  readonly run: ClaimedRun
+  readonly #parts: ExecutionParts
+  #agent: AgentExecution | null = null
+  #cause: StopCause | null = null
+  #progressed = false
+
+  constructor(run: ClaimedRun, parts: ExecutionParts) {
+    this.run = run
+    this.#parts = parts
+  }
+
+  /** Whether the agent has shown an event in this attempt. */
+  get progressed(): boolean {
+    return this.#progressed
+  }
+
+  /** The first cause counts, but `lost` overrides all. */
+  stop(cause: StopCause): void {
+    if (this.#cause !== null && cause.kind !== 'lost') return
+    this.#cause = cause
+    this.#apply(cause)
+  }
+
+  /** Runs the attempt; rejects never. */
+  async execute(): Promise<ExecutionEnd> {
+    const timer = setTimeout(() => this.stop({ kind: 'timeout' }), this.run.timeout_ms)
+    try {
+      return await this.#execute()
+    } catch (error) {
+      await this.#agent?.stop().catch(() => undefined)
+      if (this.#cause?.kind === 'lost') return { kind: 'abandoned' }
+      const message = error instanceof Error ? error.message : String(error)
+      return this.#ended({ kind: 'failed', failure: { code: 'internal_error', message, retryable: true }, exitCode: null })
+    } finally {
+      clearTimeout(timer)
+      this.#parts.writer.forget(this.run.run_id, this.run.generation)
+    }
+  }
+
+  async #execute(): Promise<ExecutionEnd> {
+    const { run } = this
+    const { sandboxes, folders, holds } = this.#parts
+    const sandbox = sandboxes.get(run.policy.runtime_type)
+    if (sandbox === undefined) return this.#unavailable(`this node has no ${run.policy.runtime_type}`)
+    const folder = run.session_id ?? run.run_id
+    await this.#clearEarlier(folder)
+    const started = await sandbox.start(
+      {
+        group: { runId: run.run_id, sessionId: run.session_id, generation: run.generation },
+        command: run.config.command,
+        env: run.config.env ?? {},
+        files: run.config.files ?? {},
+        attachmentsFolder: null,
+        workspaceFolder: run.policy.workspace_access === 'none' ? null : await folders.open(folder),
+        workspaceAccess: run.policy.workspace_access,
+        network: run.policy.network_enabled,
+        resources: run.policy.resources,
+      },
+      async () => this.#cause === null && (await holds(run)),
+    )
+    if (started.kind === 'failed') return this.#unavailable(started.reason)
+    if (started.kind === 'refused') return this.#stoppedBeforeStart()
+    const { process } = started
+    const agent = runAgent({
+      process,
+      start: startMessage(run),
+      onEvents: (events) => this.#write(events),
+      onSnapshot: (state) => this.#save(state),
+    })
+    this.#agent = agent
+    if (this.#cause !== null) this.#apply(this.#cause)
+    const outcome = await agent.outcome
+    // A fenced attempt writes nothing more, and the sandbox is empty by now.
+    if (this.#cause?.kind === 'lost') return { kind: 'abandoned' }
+    return this.#ended(this.#judge(outcome), outcome.usage, process.limits)
+  }
+
+  /** Kills what an earlier attempt left where it can be reached; elsewhere gives the session a copy of its folder. */
+  async #clearEarlier(folder: string): Promise<void> {
+    const { previous, session_id, run_id } = this.run
+    if (previous === null || previous.status === 'succeeded') return
+    if (previous.host_identity === this.#parts.hostIdentity) {
+      const killed = await killGroup(session_id === null ? { runId: run_id } : { sessionId: session_id })
+      if (killed.kind === 'gone') return
+    }
+    if (previous.status !== 'lost' && previous.status !== 'running' && previous.status !== 'cancelled') return
+    if (this.run.policy.workspace_access !== 'none') {
+      const replaced = await this.#parts.folders.replace(folder)
+      if (replaced.kind === 'failed') throw new Error(`the session's folder could not be replaced: ${replaced.reason}`)
+    }
+  }
+
+  async #write(events: Parameters<EventWriter['write']>[2]): Promise<void> {
+    this.#progressed = true
+    const { fenced } = await this.#parts.writer.write(this.run.run_id, this.run.generation, events)
+    if (fenced) this.stop({ kind: 'lost' })
+  }
+
+  async #save(state: JsonValue): Promise<{ seq: number }> {
+    this.#progressed = true
+    const event = { type: 'agent.snapshot', data: {}, state } as const
+    const written = await this.#parts.writer.write(this.run.run_id, this.run.generation, [event])
+    if (written.fenced) this.stop({ kind: 'lost' })
+    return { seq: written.snapshots[0] ?? 0 }
+  }
+
+  #apply(cause: StopCause): void {
+    const agent = this.#agent
+    if (agent === null) return
+    switch (cause.kind) {
+      case 'cancel':
+        void agent.cancel(cause.reason, cause.graceMs)
+        return
+      case 'timeout':
+        void agent.cancel('timeout', 0)
+        return
+      case 'hand_back':
+        void agent.cancel('drain', cause.graceMs)
+        return
+      case 'lost':
+        void agent.stop()
+        return
+    }
+  }
+
+  #judge(outcome: AgentOutcome): AttemptOutcome {
+    const { exitCode } = outcome
+    if (outcome.kind === 'succeeded')
+      return { kind: 'succeeded', output: outcome.output, outputTruncated: outcome.outputTruncated, exitCode }
+    if (outcome.kind === 'failed' && this.#cause?.kind !== 'hand_back') return { kind: 'failed', failure: outcome.failure, exitCode }
+    return this.#stopped(exitCode)
+  }
+
+  #stopped(exitCode: number | null): AttemptOutcome {
+    switch (this.#cause?.kind) {
+      case 'cancel':
+        return { kind: 'cancelled', reason: this.#cause.reason, exitCode }
+      case 'timeout':
+        return { kind: 'timed_out', timeoutMs: this.run.timeout_ms, exitCode }
+      case 'hand_back':
+        return { kind: 'handed_back', progressed: this.#progressed }
+      default:
+        return { kind: 'failed', failure: { code: 'agent_exit', message: 'the agent was stopped', retryable: true }, exitCode }
+    }
+  }
+
+  #stoppedBeforeStart(): ExecutionEnd {
+    if (this.#cause === null || this.#cause.kind === 'lost') return { kind: 'abandoned' }
+    return this.#ended(this.#stopped(null))
+  }
+
+  #unavailable(reason: string): ExecutionEnd {
+    return this.#ended({ kind: 'failed', failure: { code: 'sandbox_unavailable', message: reason, retryable: true }, exitCode: null })
+  }
+
+  #ended(outcome: AttemptOutcome, usage: Usage = NO_USAGE, limits: AttemptLimits = {}): ExecutionEnd {
+    const before = this.run.usage ?? NO_USAGE
+    const total = usage.by_model.reduce(
+      (sum, line) => addUsage(sum, { ...line, provider: line.provider ?? undefined, model: line.model ?? undefined }),
+      before,
+    )
+    return { kind: 'ended', outcome, usage: total, limits }
+  }
+}

@@ -1,0 +1,123 @@
+import type { RunJob } from '@muster/contracts'
+import { endAttempt } from '@muster/core'
+import { type EngineContext, type RunHolder, startSlot } from '@muster/engine'
+import type { ClaimedRun, HeldPair } from '@muster/store'
+import type { Beat } from './beat/start-beat.ts'
+import { Execution, type ExecutionParts, type StopCause } from './execute-run.ts'
+
+export type DeskOptions = {
+  readonly context: EngineContext
+  readonly holder: RunHolder
+  readonly parts: ExecutionParts
+  readonly beat: Beat
+  readonly lossesMax: number
+  readonly cancelGraceMs: number
+  /** The node's id, or null while it has none: dead and not yet registered anew. */
+  readonly nodeId: () => string | null
+  /** A claim was refused because the node is dead. */
+  readonly onNodeDead: (nodeId: string) => void
+}
+
+/** Every job that this worker has in hand, from the job to the released slot. */
+export class RunDesk {
+  readonly #options: DeskOptions
+  readonly #jobs = new Map<string, Promise<void>>()
+  readonly #executions = new Map<string, Execution>()
+
+  constructor(options: DeskOptions) {
+    this.#options = options
+  }
+
+  get executions(): readonly Execution[] {
+    return [...this.#executions.values()]
+  }
+
+  /** Takes a job; one that is already in hand joins the execution in progress. Never rejects for the run's sake. */
+  take(job: RunJob): Promise<void> {
+    const key = `${job.run_id}-${job.admission}`
+    const known = this.#jobs.get(key)
+    if (known !== undefined) return known
+    const work = this.#work(job).finally(() => this.#jobs.delete(key))
+    this.#jobs.set(key, work)
+    return work
+  }
+
+  /** Kills exactly the execution of this generation: the run is no longer ours. */
+  lose(pair: HeldPair): void {
+    this.#executions.get(keyOf(pair))?.stop({ kind: 'lost' })
+  }
+
+  cancel(pair: HeldPair, reason: string): void {
+    this.#executions.get(keyOf(pair))?.stop({ kind: 'cancel', reason, graceMs: this.#options.cancelGraceMs })
+  }
+
+  stopAll(cause: StopCause): void {
+    for (const execution of this.#executions.values()) execution.stop(cause)
+  }
+
+  /** Resolves when nothing is in hand any more. */
+  async empty(): Promise<void> {
+    while (this.#jobs.size > 0) await Promise.allSettled(this.#jobs.values())
+  }
+
+  async #work(job: RunJob): Promise<void> {
+    const { context, holder, beat } = this.#options
+    const nodeId = this.#options.nodeId()
+    if (nodeId === null) return
+    const claiming = { runId: job.run_id, admission: job.admission }
+    beat.claiming(claiming)
+    try {
+      if ((await startSlot(context, job, nodeId)) === 'dropped') return
+      const verdict = await holder.claim(job, nodeId)
+      if (verdict.verdict === 'node_dead') this.#options.onNodeDead(nodeId)
+      if (verdict.verdict !== 'claimed' && verdict.verdict !== 'mine') return
+      const { run } = verdict
+      beat.hold({ runId: run.run_id, generation: run.generation })
+      beat.claimed(claiming)
+      await this.#execute(run, nodeId)
+    } finally {
+      beat.claimed(claiming)
+    }
+  }
+
+  async #execute(run: ClaimedRun, nodeId: string): Promise<void> {
+    const { context, holder, beat, lossesMax, parts } = this.#options
+    const pair = { runId: run.run_id, generation: run.generation }
+    const execution = new Execution(run, parts)
+    this.#executions.set(keyOf(pair), execution)
+    if (this.#options.nodeId() !== nodeId) execution.stop({ kind: 'lost' })
+    context.log.info({ run_id: run.run_id, generation: run.generation, attempt: run.attempt_number }, 'run started')
+    try {
+      const end = await execution.execute()
+      if (end.kind === 'abandoned') {
+        context.log.warn({ ...pair, run_id: run.run_id }, 'run abandoned: it is no longer ours')
+        return
+      }
+      const decided = endAttempt(heldRun(run), end.outcome, lossesMax)
+      const finished = await holder.finish({ ...pair, admission: run.admission, end: decided, usage: end.usage, limits: end.limits })
+      context.log.info({ run_id: run.run_id, generation: run.generation, status: decided.status, finished }, 'attempt ended')
+      await this.#clearFolder(run, decided.status)
+    } finally {
+      this.#executions.delete(keyOf(pair))
+      beat.drop(pair)
+    }
+  }
+
+  /** The folder of a run without a session goes with the run. */
+  async #clearFolder(run: ClaimedRun, status: string): Promise<void> {
+    if (run.session_id !== null || status === 'queued') return
+    await this.#options.parts.folders
+      .remove(run.run_id)
+      .catch((error: unknown) => this.#options.context.log.warn({ err: error, run_id: run.run_id }, 'a folder was left behind'))
+  }
+}
+
+const keyOf = (pair: HeldPair): string => `${pair.runId}/${pair.generation}`
+
+const heldRun = (run: ClaimedRun) => ({
+  attemptCount: run.attempt_count,
+  maxAttempts: run.max_attempts,
+  losses: run.losses,
+  handBacks: run.hand_backs,
+  retry: run.policy.retry,
+})

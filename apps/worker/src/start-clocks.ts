@@ -1,0 +1,36 @@
+import { type EngineContext, sweepGate, type Ticker } from '@muster/engine'
+
+const TICK_MS = 1000
+const SWEEP_MS = 100
+
+/** Tries for the tick each second and sweeps the gate each 100 ms; neither overlaps with itself. */
+export function startClocks(context: EngineContext, ticker: Ticker): { stop(): Promise<void> } {
+  const clocks = [
+    every(TICK_MS, async () => {
+      await ticker.tick()
+    }),
+    every(SWEEP_MS, () => sweepGate(context)),
+  ]
+  return {
+    async stop() {
+      await Promise.all(clocks.map((clock) => clock.stop()))
+    },
+  }
+
+  function every(ms: number, work: () => Promise<void>): { stop(): Promise<void> } {
+    let underway: Promise<void> | null = null
+    const timer = setInterval(() => {
+      underway ??= work()
+        .catch((error: unknown) => context.log.warn({ err: error }, 'a clock turned in vain'))
+        .finally(() => {
+          underway = null
+        })
+    }, ms)
+    return {
+      async stop() {
+        clearInterval(timer)
+        await underway
+      },
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import { poolSchema } from '@muster/contracts'
+import { createRunHolder, createTicker, type EngineContext, EventWriter } from '@muster/engine'
+import { createGate } from '@muster/gate'
+import { createSessionFolders, hostIdentity, proveRoot } from '@muster/sandbox'
+import { agreeOnRoot, holdsRun, openDatabase } from '@muster/store'
+import { type Logger, startHealthServer } from '@muster/runtime'
+import { startBeat } from './beat/start-beat.ts'
+import type { WorkerConfig } from './config.ts'
+import { drainDesk } from './drain-desk.ts'
+import { NodeRegistration } from './node-registration.ts'
+import { openSandboxes } from './open-sandboxes.ts'
+import { RunDesk } from './run-desk.ts'
+import { startClocks } from './start-clocks.ts'
+
+const POOL_SIZE = 6
+const VERSION = '0.1.0'
+
+export type RunningWorker = {
+  readonly nodeId: string
+  readonly healthUrl: string
+  /** Takes no more, lets runs finish until the limit, hands back the rest, leaves. */
+  drain(): Promise<void>
+  /** Kills every sandbox without waiting. */
+  kill(): void
+}
+
+/** Starts a worker: probes what it can serve, proves the shared folders, registers, beats, takes jobs and does its share of the duties. */
+export async function startWorker(config: WorkerConfig, logger: Logger): Promise<RunningWorker> {
+  const giveUp = new AbortController()
+  const database = openDatabase({
+    url: config.databaseUrl,
+    poolSize: POOL_SIZE,
+    onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
+  })
+  const gate = createGate({
+    redisUrl: config.redisUrl,
+    fleet: config.fleet,
+    onError: (error, source) => logger.warn({ err: error, source }, 'the gate is in trouble'),
+  })
+  const context: EngineContext = { database, gate, log: logger }
+
+  const rootId = await proveRoot(config.sessionsRoot)
+  const fleetRootId = await agreeOnRoot(database.pool, rootId)
+  if (rootId !== fleetRootId)
+    throw new Error(`${config.sessionsRoot} is not the folder that the fleet's workers share (${rootId}, not ${fleetRootId})`)
+  const { sandboxes, pools } = await openSandboxes(config.pools, config, logger)
+  const identity = await hostIdentity()
+  const registration = new NodeRegistration(context, { hostIdentity: identity, address: null, pools, version: VERSION })
+  const nodeId = await registration.register()
+  let broken: Error | null = null
+
+  const beat = startBeat(
+    { databaseUrl: config.databaseUrl, nodeId },
+    {
+      onLost: (pair) => desk.lose(pair),
+      onCancel: (pair, reason) => desk.cancel(pair, reason),
+      onDead: (id) => renew(id),
+      onCutOff: () => {
+        logger.error({}, 'cut off from the database: stopping what runs')
+        desk.stopAll({ kind: 'lost' })
+      },
+      onTrouble: (message) => logger.warn({ detail: message }, 'a beat did not get through'),
+      onBroken: (error) => {
+        broken = error
+        logger.fatal({ err: error }, 'the beat broke; stopping')
+        desk.stopAll({ kind: 'lost' })
+        process.kill(process.pid, 'SIGTERM')
+      },
+    },
+  )
+  const consumers = () => taking
+  const writer = new EventWriter(context, giveUp.signal)
+  const holder = createRunHolder(context, {
+    signal: giveUp.signal,
+    onUndecided: () => {
+      for (const consumer of consumers()) void consumer.pause()
+    },
+    onDecided: () => {
+      if (!draining) for (const consumer of consumers()) consumer.resume()
+    },
+  })
+  const desk = new RunDesk({
+    context,
+    holder,
+    beat,
+    lossesMax: config.lossesMax,
+    cancelGraceMs: config.cancelGraceMs,
+    nodeId: () => registration.id,
+    onNodeDead: (id) => renew(id),
+    parts: {
+      sandboxes,
+      folders: createSessionFolders(config.sessionsRoot),
+      writer,
+      hostIdentity: identity,
+      holds: (run) => holdsRun(database.pool, run.run_id, run.generation),
+    },
+  })
+  let draining = false
+
+  /** A node that is dead kills what it held, and only then comes back under another id. */
+  function renew(deadId: string): void {
+    if (!registration.lose(deadId) || draining) return
+    logger.warn({ node_id: deadId }, 'declared dead; registering anew')
+    desk.stopAll({ kind: 'lost' })
+    void registration.register().then((id) => {
+      beat.renew(id)
+      logger.info({ node_id: id }, 'registered anew')
+    })
+  }
+
+  const taking = Object.entries(pools).map(([pool, slots]) =>
+    gate.consume(poolSchema.parse(pool), { concurrency: slots, process: (job) => desk.take(job) }),
+  )
+  const stopCancelHints = gate.onCancel((runId) => {
+    if (desk.executions.some((execution) => execution.run.run_id === runId)) beat.hurry()
+  })
+  const ticker = createTicker(context, { lossesMax: config.lossesMax })
+  const clocks = startClocks(context, ticker)
+  const health = await startHealthServer({
+    host: config.healthHost,
+    port: config.healthPort,
+    checks: {
+      postgres: async () => {
+        await database.pool.query('SELECT 1')
+      },
+      registered: async () => {
+        if (registration.id === null) throw new Error('declared dead, registering anew')
+      },
+      taking: async () => {
+        if (draining) throw new Error('draining')
+        if (broken !== null) throw broken
+      },
+    },
+  })
+
+  return {
+    nodeId,
+    healthUrl: health.url,
+    kill: () => desk.stopAll({ kind: 'lost' }),
+    async drain() {
+      draining = true
+      beat.draining()
+      await Promise.all(taking.map((consumer) => consumer.pause()))
+      await drainDesk(desk, config, logger)
+      await clocks.stop()
+      stopCancelHints()
+      await registration.leave().catch((error: unknown) => logger.warn({ err: error }, 'could not leave in order'))
+      await Promise.all(taking.map((consumer) => consumer.close(0)))
+      await beat.stop()
+      giveUp.abort()
+      await health.close()
+      await gate.close()
+      await database.close()
+    },
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Gathers calls into batches: while one batch is in flight the next one gathers, so that there is no timer and an idle system waits for
+ * nothing. `run` answers one result an item, in order. Items whose `apart` keys are equal never share a batch.
+ */
+export class Batcher<Item, Result> {
+  readonly #run: (items: readonly Item[]) => Promise<readonly Result[]>
+  readonly #max: number
+  readonly #lanes: number
+  readonly #apart: (item: Item) => string | null
+  #waiting: Entry<Item, Result>[] = []
+  #flying = 0
+
+  constructor(
+    run: (items: readonly Item[]) => Promise<readonly Result[]>,
+    options: { max: number; lanes?: number; apart?: (item: Item) => string | null },
+  ) {
+    this.#run = run
+    this.#max = options.max
+    this.#lanes = options.lanes ?? 1
+    this.#apart = options.apart ?? (() => null)
+  }
+
+  add(item: Item): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, resolve, reject })
+      this.#depart()
+    })
+  }
+
+  #depart(): void {
+    while (this.#flying < this.#lanes && this.#waiting.length > 0) {
+      const batch = this.#take()
+      this.#flying++
+      void this.#fly(batch)
+    }
+  }
+
+  #take(): Entry<Item, Result>[] {
+    const batch: Entry<Item, Result>[] = []
+    const left: Entry<Item, Result>[] = []
+    const seen = new Set<string>()
+    for (const entry of this.#waiting) {
+      const key = this.#apart(entry.item)
+      if (batch.length >= this.#max || (key !== null && seen.has(key))) left.push(entry)
+      else {
+        batch.push(entry)
+        if (key !== null) seen.add(key)
+      }
+    }
+    this.#waiting = left
+    return batch
+  }
+
+  async #fly(batch: readonly Entry<Item, Result>[]): Promise<void> {
+    try {
+      const results = await this.#run(batch.map((entry) => entry.item))
+      for (const [index, entry] of batch.entries()) {
+        const result = results[index]
+        if (result === undefined) entry.reject(new Error('the batch answered fewer results than it had items'))
+        else entry.resolve(result)
+      }
+    } catch (error) {
+      for (const entry of batch) entry.reject(error)
+    } finally {
+      this.#flying--
+      this.#depart()
+    }
+  }
+}
+
+type Entry<Item, Result> = {
+  readonly item: Item
+  readonly resolve: (result: Result) => void
+  readonly reject: (error: unknown) => void
+}

@@ -1,0 +1,8 @@
+import type { NodeConfig } from '@muster/store'
+import { admit } from './admit.ts'
+import type { EngineContext } from './engine-context.ts'
+
+/** Tells the gate of new limits, weights and pauses. False when it could not be told: the tick will, within about a second. */
+export async function applyConfiguration(context: EngineContext, entries: readonly NodeConfig[]): Promise<boolean> {
+  return admit(context, () => context.gate.configure(entries))
+}

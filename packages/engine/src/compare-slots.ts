@@ -1,0 +1,77 @@
+import type { Admission } from '@muster/core'
+import type { Gate, GateSlot } from '@muster/gate'
+import { burnAdmission, type Held, heldRuns, nodeStates, offersOf } from '@muster/store'
+import { admit } from './admit.ts'
+import type { EngineContext } from './engine-context.ts'
+import { withGate } from './with-gate.ts'
+
+const STALE_AFTER_MS = 5000
+
+export type SlotComparer = {
+  /** Compares slots with runs once, both ways. Nothing is done to a gate that is cold or away. */
+  compare(): Promise<void>
+}
+
+/**
+ * The third duty. A started slot whose run does not run under it is burnt in Postgres first and released only then, so that a claim still
+ * on its way is refused; a held run found in two comparisons without a slot of its admission gets one.
+ */
+export function createSlotComparer(context: EngineContext): SlotComparer {
+  let missing = new Map<string, number>()
+
+  async function compare(): Promise<void> {
+    const slots = await readSlots(context)
+    if (slots === null) return
+    const held = await heldRuns(context.database.pool)
+    const heldByRun = new Map(held.map((each) => [each.runId, each]))
+    await releaseStale(slots.filter((slot) => slot.state === 'started' && heldByRun.get(slot.runId)?.admission !== slot.admission))
+    await restoreMissing(held, new Map(slots.map((slot) => [slot.runId, slot.admission])))
+  }
+
+  async function releaseStale(suspects: readonly GateSlot[]): Promise<void> {
+    if (suspects.length === 0) return
+    const { pool } = context.database
+    const nodes = new Map((await nodeStates(pool, [...nodesOf(suspects)])).map((node) => [node.id, node]))
+    for (const slot of suspects) {
+      const node = slot.nodeId === null ? undefined : nodes.get(slot.nodeId)
+      const claiming = node?.claiming.some((pair) => pair.run_id === slot.runId) ?? false
+      if (node?.alive === true && (claiming || slot.ageMs < STALE_AFTER_MS)) continue
+      if (await burnAdmission(pool, slot.runId, slot.admission)) continue
+      context.log.warn({ run_id: slot.runId, admission: slot.admission, node_id: slot.nodeId }, 'a slot without a run is freed')
+      const offers = await offersOf(pool, [slot.runId])
+      await admit(context, () => context.gate.release([{ runId: slot.runId, admission: slot.admission }], offers))
+    }
+  }
+
+  async function restoreMissing(held: readonly Held[], slots: ReadonlyMap<string, number>): Promise<void> {
+    const lacking = held.filter((each) => (slots.get(each.runId) ?? -1) < each.admission)
+    const twice = lacking.filter((each) => missing.get(each.runId) === each.admission)
+    missing = new Map(lacking.map((each) => [each.runId, each.admission]))
+    if (twice.length === 0) return
+    context.log.warn({ run_ids: twice.map((each) => each.runId) }, 'running runs without a slot get one')
+    await admit(context, () =>
+      context.gate.restore(twice.map(({ offer, runId, admission, nodeId }) => ({ ...offer, runId, admission, nodeId }))),
+    )
+  }
+
+  return { compare }
+}
+
+/** Every slot of the gate, page by page; null when the gate is cold or away. */
+export async function readSlots(context: EngineContext): Promise<readonly GateSlot[] | null> {
+  const slots: GateSlot[] = []
+  let cursor: Admission | null = null
+  do {
+    const page: Awaited<ReturnType<Gate['audit']>> | null = await nextPage(context, cursor)
+    if (page === null || page.kind === 'cold') return null
+    slots.push(...page.slots)
+    cursor = page.cursor
+  } while (cursor !== null)
+  return slots
+}
+
+const nextPage = (context: EngineContext, cursor: Admission | null) => withGate(() => context.gate.audit(cursor))
+
+function* nodesOf(slots: readonly GateSlot[]): Generator<string> {
+  for (const slot of slots) if (slot.nodeId !== null) yield slot.nodeId
+}

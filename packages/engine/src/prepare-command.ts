@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto'
+import { type ClassPolicy, type Command, type Policy, PRIORITY_NAMES } from '@muster/contracts'
+import { AppError, classKeyOf, classPolicyOf, namedResources, newId, normalizePolicy, unsupportedPolicy } from '@muster/core'
+import type { AcceptItem } from '@muster/store'
+import type { ResolvedAgent } from './resolve-agent.ts'
+
+export type WorkspaceRef = { readonly id: string; readonly key: string }
+
+export type PreparedCommand = { readonly item: AcceptItem; readonly classPolicy: ClassPolicy; readonly policy: Policy }
+
+const DEFAULT_TIMEOUT_MS = 600_000
+/** Resources that some adapter of this fleet can hold to a limit. */
+const HELD_RESOURCES: ReadonlySet<string> = new Set()
+
+/** Fills in defaults and makes ids. Throws `policy_unsupported` with the fields, or `invalid_request`. */
+export function prepareCommand(
+  workspace: WorkspaceRef,
+  agent: ResolvedAgent,
+  command: Command,
+  idempotencyKey: string | null,
+): PreparedCommand {
+  const policy = normalizePolicy(agent.config.policy, command.policy)
+  const faults = unsupportedPolicy(policy, namedResources(agent.config.policy, command.policy), HELD_RESOURCES)
+  if (faults.length > 0) throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
+  const lane = command.lane ?? 'main'
+  const classPolicy = classPolicyOf(policy)
+  return {
+    policy,
+    classPolicy,
+    item: {
+      task_id: newId('task'),
+      run_id: newId('run'),
+      workspace_id: workspace.id,
+      agent_id: agent.id,
+      agent_key: agent.key,
+      agent_version: agent.version,
+      job_name: `${workspace.key}/${agent.key}/${lane}`,
+      class_key: classKeyOf({ workspaceId: workspace.id, agentId: agent.id, lane }, classPolicy),
+      pool: policy.runtime_type,
+      lane,
+      session_id: command.session_id ?? null,
+      session_key: command.session_key ?? null,
+      new_session_id: command.session_key === undefined ? null : newId('session'),
+      type: command.type ?? 'command',
+      label: command.label ?? null,
+      priority: priorityOf(command),
+      metadata: command.metadata ?? {},
+      idempotency_key: idempotencyKey,
+      fingerprint: fingerprintOf(command),
+      message: command.message,
+      extra_system_prompt: command.extra_system_prompt ?? null,
+      policy,
+      timeout_ms: command.timeout_ms ?? agent.config.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+      max_attempts: policy.retry.max_attempts,
+      not_before: command.not_before ?? null,
+      delay_ms: command.delay_ms ?? null,
+      expires_at: command.expires_at ?? null,
+      ttl_ms: command.ttl_ms ?? null,
+    },
+  }
+}
+
+function priorityOf(command: Command): number {
+  const priority = command.priority ?? PRIORITY_NAMES.normal
+  return typeof priority === 'number' ? priority : PRIORITY_NAMES[priority]
+}
+
+/** Hex SHA-256 of the body in a normal form: sorted keys, without the idempotency key, the agent as the client named it. */
+function fingerprintOf(command: Command): string {
+  const { idempotency_key: _, priority, ...rest } = command
+  const body = priority === undefined ? rest : { ...rest, priority: priorityOf(command) }
+  return createHash('sha256').update(canonical(body)).digest('hex')
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).filter(([, field]) => field !== undefined)
+    entries.sort(([one], [other]) => (one < other ? -1 : 1))
+    return `{${entries.map(([key, field]) => `${JSON.stringify(key)}:${canonical(field)}`).join(',')}}`
+  }
+  return JSON.stringify(value)
+}

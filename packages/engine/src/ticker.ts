@@ -1,0 +1,112 @@
+import { ageNodes, configurationSince, expireRuns, makeDue, readEpoch, takeTick } from '@muster/store'
+import { admit } from './admit.ts'
+import { createSlotComparer } from './compare-slots.ts'
+import type { EngineContext } from './engine-context.ts'
+import { offerRuns } from './offer-runs.ts'
+import { createReoffering } from './offer-unknown.ts'
+import { publishEvents } from './publish-events.ts'
+import { rebuildGate } from './rebuild-gate.ts'
+import { refreshCapacities } from './refresh-capacities.ts'
+import { sweepGate } from './sweep-gate.ts'
+import { takeLostRuns } from './take-lost-runs.ts'
+import { withGate } from './with-gate.ts'
+
+export const DUTIES = [
+  'dead_nodes',
+  'rebuild',
+  'reservations',
+  'capacities',
+  'configuration',
+  'slots',
+  'due',
+  'recent',
+  'expiry',
+  'backlog',
+] as const
+export type Duty = (typeof DUTIES)[number]
+
+export type TickerOptions = {
+  /** Losses in a row after which a run ends `worker_lost`. */
+  readonly lossesMax: number
+}
+
+export type Ticker = {
+  /** Tries to take the tick of this second and does its duties; false when another process has it. */
+  tick(): Promise<boolean>
+  /** When each duty last ended well, by this process. */
+  readonly freshness: ReadonlyMap<Duty, Date>
+}
+
+const PAGE = 500
+/** A configuration commits within this of its version, so reading this far back again misses none. */
+const OVERLAP_MS = 30_000
+
+/**
+ * The duties of the tick, none of which costs more than the slots, the recent changes or one page. Each may overlap with another
+ * process', since each step is a compare-and-set or a script fenced by admission or epoch; one that fails leaves the others alone.
+ */
+export function createTicker(context: EngineContext, options: TickerOptions): Ticker {
+  const { pool } = context.database
+  const freshness = new Map<Duty, Date>()
+  const comparer = createSlotComparer(context)
+  const reoffering = createReoffering(context)
+  let configuredUntil: Date | null = null
+  let rebuilding: Promise<unknown> | null = null
+
+  async function duty(name: Duty, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      freshness.set(name, new Date())
+    } catch (error) {
+      context.log.error({ err: error, duty: name }, 'a duty failed; the next tick tries again')
+    }
+  }
+
+  async function gateIsCurrent(): Promise<boolean> {
+    const state = await withGate(() => context.gate.state())
+    if (state === null) return false
+    if (state.warm && state.epoch === (await readEpoch(pool))) return true
+    rebuilding ??= duty('rebuild', async () => {
+      const outcome = await rebuildGate(context)
+      context.log.info({ outcome }, 'the gate was cold')
+    }).finally(() => {
+      rebuilding = null
+    })
+    return false
+  }
+
+  async function deliverConfiguration(): Promise<void> {
+    const { entries, asOf } = await configurationSince(pool, configuredUntil)
+    if (entries.length === 0 || (await admit(context, () => context.gate.configure(entries))))
+      configuredUntil = new Date(asOf.getTime() - OVERLAP_MS)
+  }
+
+  async function tick(): Promise<boolean> {
+    if (!(await takeTick(pool))) return false
+    await duty('dead_nodes', async () => {
+      const died = await ageNodes(pool)
+      if (died > 0) context.log.warn({ died }, 'workers are dead')
+      await takeLostRuns(context, options.lossesMax)
+    })
+    await duty('due', async () => {
+      await offerRuns(context, await makeDue(pool, PAGE))
+    })
+    await duty('expiry', async () => {
+      const moves = await expireRuns(pool, PAGE)
+      if (moves.moved.length === 0) return
+      await admit(context, () => context.gate.withdraw(moves.moved.map((each) => each.runId)))
+      await offerRuns(context, moves.offers)
+      await publishEvents(context, moves.events)
+    })
+    if (!(await gateIsCurrent())) return true
+    await duty('reservations', () => sweepGate(context))
+    await duty('capacities', () => refreshCapacities(context))
+    await duty('configuration', deliverConfiguration)
+    await duty('slots', () => comparer.compare())
+    await duty('recent', () => reoffering.offerRecent())
+    await duty('backlog', () => reoffering.stepBacklog())
+    return true
+  }
+
+  return { tick, freshness }
+}

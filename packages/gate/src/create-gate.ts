@@ -1,0 +1,140 @@
+import { runIdSchema } from '@muster/contracts'
+import { createBreaker } from './breaker.ts'
+import { createChannels } from './channels.ts'
+import { withDeadline } from './deadline.ts'
+import type { Gate } from './gate.ts'
+import type { GateOptions } from './gate-options.ts'
+import { consumeJobs } from './job-consumer.ts'
+import { openJobQueues } from './job-queues.ts'
+import { createLiveEvents } from './live-events.ts'
+import { removeOldEpochs, scanRunIds } from './old-epochs.ts'
+import { failFast, openConnection } from './redis-connection.ts'
+import { createScriptCaller, gateError } from './script-caller.ts'
+import { audit } from './scripts/audit.ts'
+import { classStats } from './scripts/class-stats.ts'
+import { configure } from './scripts/configure.ts'
+import { counts } from './scripts/counts.ts'
+import { explain } from './scripts/explain.ts'
+import { load } from './scripts/load.ts'
+import { lookup } from './scripts/lookup.ts'
+import { next } from './scripts/next.ts'
+import { offer } from './scripts/offer.ts'
+import { recount } from './scripts/recount.ts'
+import { release } from './scripts/release.ts'
+import { restore } from './scripts/restore.ts'
+import { setCapacities } from './scripts/set-capacities.ts'
+import { start } from './scripts/start.ts'
+import { state } from './scripts/state.ts'
+import { sweep } from './scripts/sweep.ts'
+import { withdraw } from './scripts/withdraw.ts'
+
+const CALL_MS = 250
+const WORKER_MS = 1000
+const LOAD_MS = 10_000
+const CLOSE_MS = 1000
+
+/** Opens the gate of a fleet. Connects in the background (see `connected`); until then every call rejects with `GateUnavailable`. */
+export const createGate = (options: GateOptions): Gate => {
+  const { redisUrl, fleet = 'muster', timeoutsMs = {}, onError = () => {} } = options
+  if (!/^[a-z0-9-]{1,32}$/.test(fleet)) throw new RangeError(`not a fleet name: ${fleet}`)
+  const callMs = timeoutsMs.call ?? CALL_MS
+  const workerMs = timeoutsMs.worker ?? WORKER_MS
+  const loadMs = timeoutsMs.load ?? LOAD_MS
+  const fleetKey = `{${fleet}}`
+  const jobsPrefix = `${fleetKey}:jobs`
+  const report = (source: string) => (error: Error) => onError(error, source)
+
+  const silentMs = Math.max(callMs, workerMs) + 1000
+  const scripts = openConnection(redisUrl, failFast(silentMs), report('scripts'))
+  const streams = openConnection(redisUrl, failFast(silentMs), report('live'))
+  const producer = openConnection(redisUrl, failFast(silentMs), report('queues'))
+  const loader = openConnection(redisUrl, failFast(loadMs + 1000), report('load'))
+
+  const breaker = createBreaker(async () => {
+    scripts.runId()
+    await withDeadline(scripts.redis.ping(), callMs, 'probe')
+  })
+  const { guard } = breaker
+  const metaKey = `${fleetKey}:gate`
+  const call = createScriptCaller(scripts, guard, metaKey, options.now)
+  // Slow calls say nothing about the quick ones: they pass the breaker by.
+  const slowCall = createScriptCaller(loader, (_, slow) => slow(), metaKey, options.now)
+
+  const queues = openJobQueues(producer, jobsPrefix, report('queues'))
+  const channels = createChannels(redisUrl, report('channels'))
+  const cancelChannel = `${fleetKey}:cancel`
+
+  const slowly = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      throw gateError(error, what)
+    }
+  }
+  const guarded = <T>(what: string, work: () => Promise<T>): Promise<T> =>
+    guard(what, () => slowly(what, () => withDeadline(work(), callMs, what)))
+
+  const sweepOldEpochs = () =>
+    slowly('sweepOldEpochs', async () => {
+      const { epoch } = await state(slowCall, callMs)
+      return epoch === null ? 0 : await removeOldEpochs(loader.redis, fleetKey, epoch)
+    })
+
+  return {
+    connected: async (timeoutMs) => {
+      const all = [scripts, streams, producer, loader].map((connection) => connection.connected(timeoutMs))
+      return (await Promise.all(all)).every(Boolean)
+    },
+
+    offer: (offers) => offer(call, callMs, offers),
+    withdraw: (runIds) => withdraw(call, callMs, runIds),
+    next: () => next(call, callMs),
+    start: (runId, admission, nodeId) => start(call, workerMs, runId, admission, nodeId),
+    release: (releases, offers) => release(call, workerMs, releases, offers),
+    sweep: () => sweep(call, callMs),
+    configure: (entries) => configure(call, callMs, entries),
+    setCapacities: (capacities) => setCapacities(call, callMs, capacities),
+    restore: (holdings) => restore(call, workerMs, holdings),
+    load: async (what) => {
+      const outcome = await load(slowCall, loadMs, what)
+      if (outcome === 'loaded') sweepOldEpochs().catch(report('load'))
+      return outcome
+    },
+
+    state: () => state(call, callMs),
+    explain: (runId) => explain(call, callMs, runId),
+    lookup: (runIds) => lookup(call, callMs, runIds),
+    classStats: (classKeys) => classStats(call, callMs, classKeys),
+    counts: () => counts(call, callMs),
+    audit: (cursor) => audit(call, callMs, cursor),
+    scanRuns: async (cursor) => {
+      const { warm, epoch } = await state(call, callMs)
+      if (!warm || epoch === null) return { kind: 'cold' }
+      const page = await guarded('scanRuns', () => scanRunIds(scripts.redis, fleetKey, epoch, cursor))
+      return { kind: 'warm', ...page }
+    },
+    recount: () => recount(slowCall, loadMs),
+    sweepOldEpochs,
+
+    enqueue: (admitted) =>
+      admitted.length === 0 ? Promise.resolve() : guarded('enqueue', () => queues.add(admitted)),
+    queues: queues.all,
+    consume: (pool, how) => consumeJobs(redisUrl, jobsPrefix, pool, how, report(`consumer ${pool}`)),
+
+    live: createLiveEvents(streams, channels, guard, fleetKey, callMs),
+    cancelWake: async (runId) => {
+      await guarded('cancelWake', () => scripts.redis.publish(cancelChannel, runIdSchema.parse(runId)))
+    },
+    onCancel: (callback) =>
+      channels.subscribe(cancelChannel, (runId) => {
+        if (runId !== '') callback(runId)
+      }),
+
+    close: async () => {
+      breaker.stop()
+      channels.close()
+      await withDeadline(queues.close(), CLOSE_MS, 'close').catch(report('queues'))
+      for (const connection of [scripts, streams, producer, loader]) connection.close()
+    },
+  }
+}

@@ -1,0 +1,19 @@
+import type { Pool } from '@muster/contracts'
+import type { Admission } from '@muster/core'
+
+/** A slot given to a run, reserved for 3 s: the caller adds its job with `enqueue`. */
+export type Admitted = {
+  readonly runId: string
+  readonly admission: Admission
+  readonly pool: Pool
+  readonly jobName: string
+}
+
+/** The gate holds nothing that may be relied on; nothing was done. A rebuild loads it. */
+export type Cold = { readonly kind: 'cold' }
+
+/** What a question to the gate is answered. */
+export type GateAnswer<T> = Cold | ({ readonly kind: 'warm' } & T)
+
+/** What a script that admits is answered: the slots it gave, each of which needs its job, and its own result. */
+export type GateReply<T = unknown> = GateAnswer<{ readonly admitted: readonly Admitted[] } & T>

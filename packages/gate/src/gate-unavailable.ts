@@ -1,0 +1,7 @@
+/**
+ * Thrown by every call of the gate that got no answer from Redis in its time, could not be sent, or was not sent because the breaker is
+ * open. Whether the call took effect is unknown; every one may be repeated, except `load`.
+ */
+export class GateUnavailable extends Error {
+  override readonly name = 'GateUnavailable'
+}

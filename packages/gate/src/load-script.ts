@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { POOLS } from '@muster/contracts'
+
+/** A Lua script as it is sent. */
+export type Script = { readonly name: string; readonly lua: string; readonly sha: string }
+
+/** Slots are reserved for this long: the job's way to a worker. */
+export const RESERVED_MS = 3000
+
+/** The layout of the keys: a gate of another format counts as cold. Raise it whenever a key, a field or POOLS' meaning changes. */
+const FORMAT = 1
+
+const CONSTANTS = [
+  `local FORMAT = '${FORMAT}'`,
+  `local POOLS = { ${POOLS.map((pool) => `'${pool}'`).join(', ')} }`,
+  `local RESERVED_MS = ${RESERVED_MS}`,
+  'local ADMIT_MAX = 128',
+  'local PROMOTE_MAX = 64',
+  'local SWEEP_MAX = 500',
+  'local IDLE_MAX = 1000',
+  'local PAGE_MAX = 500',
+]
+
+const read = (path: string): string => readFileSync(new URL(`./scripts/${path}.lua`, import.meta.url), 'utf8')
+
+/** The script `scripts/<name>.lua` behind the constants and the includes that its first line names, in that order. */
+export const loadScript = (name: string): Script => {
+  const body = read(name)
+  const includes = /^-- include: (.*)$/m.exec(body)?.[1]?.split(' ') ?? []
+  const lua = [...CONSTANTS, ...includes.map((include) => read(`include/${include}`)), body].join('\n')
+  return { name, lua, sha: createHash('sha1').update(lua).digest('hex') }
+}

@@ -1,0 +1,84 @@
+-- Nodes of the ordering tree: read once per script, kept here, written by `flush`.
+-- A node's hash n:<id>: p parent ('*' above workspaces), u slots used, t tag (slot-nanoseconds / weight), at accrued at (us),
+-- w runs waiting below it, e pools in which it is eligible; lim, wt, off copies of its configuration.
+-- A class also has: d its due runs, pool, ws workspace, j job name. A node without w, u and d is idle.
+local nodes = {}
+
+local function tag_text(tag) return string.format('%024.0f', tag) end
+local function blocked(node) return node.off or (node.lim ~= nil and node.u >= node.lim) end
+local function level(node) return math.floor(node.u / node.wt + 1e-9) end
+local function is_idle(node) return node.w == 0 and node.u == 0 and node.d == 0 end
+
+local function configured(node, limit, weight, paused)
+  node.lim = tonumber(limit or '')
+  node.wt = tonumber(weight or '') or 1
+  node.off = paused == '1'
+end
+
+-- What the sets of its parent hold of a node whose hash was just read or made.
+local function as_stored(node)
+  node.blocked = blocked(node)
+  node.living = node.u > 0
+  for _, pool in ipairs(POOLS) do
+    if node.e[pool] then node.living = true end
+  end
+  node.stored_tag, node.stored_level, node.stored_used, node.stored_idle = node.t, level(node), node.u, is_idle(node)
+end
+
+-- The node, or nil when it is not at work.
+local function known(id)
+  local node = nodes[id]
+  if node then return node end
+  local v = redis.call('HMGET', data .. 'n:' .. id, 'p', 'u', 't', 'at', 'w', 'e', 'lim', 'wt', 'off', 'd', 'pool', 'ws')
+  if not v[1] then return nil end
+  node = { id = id, p = v[1], u = tonumber(v[2]), t = tonumber(v[3]), at = tonumber(v[4]), w = tonumber(v[5]), e = {} }
+  node.d, node.pool, node.ws = tonumber(v[10] or '0'), v[11] or nil, v[12] or nil
+  for pool in string.gmatch(v[6], '[^,]+') do node.e[pool] = true end
+  configured(node, v[7], v[8], v[9])
+  as_stored(node)
+  nodes[id] = node
+  return node
+end
+
+local function ensure(id, parent)
+  local node = known(id)
+  if node then return node end
+  node = { id = id, p = parent, u = 0, t = 0, at = now_us, w = 0, d = 0, e = {}, fresh = true }
+  local v = redis.call('HMGET', data .. 'c:' .. id, 'limit', 'weight', 'paused')
+  configured(node, v[1], v[2], v[3])
+  as_stored(node)
+  node.stored_idle = false
+  nodes[id] = node
+  return node
+end
+
+-- The class at a place; the first place it is named at stands.
+local function class_at(place)
+  local class = ensure(place.class, place.lane)
+  if not class.ws then class.ws, class.pool, class.job = place.workspace, place.pool, place.job end
+  return class
+end
+
+-- From a class up to its workspace.
+local function path_of(class)
+  if not class.path then
+    local agent = string.match(class.p, '^[^/]+')
+    class.path = { class, ensure(class.p, agent), ensure(agent, class.ws), ensure(class.ws, '*') }
+  end
+  return class.path
+end
+
+local function accrue(node)
+  if node.u > 0 and now_us > node.at then
+    node.t = node.t + math.floor(node.u * (now_us - node.at) * 1000 / node.wt + 0.5)
+  end
+  node.at = now_us
+  node.touched = true
+end
+
+-- The smallest tag of a living child of `parent` other than `id`; nil: none.
+local function least_living(parent, id)
+  local v = redis.call('ZRANGE', data .. 'l:' .. parent, 0, 1, 'WITHSCORES')
+  if v[1] == id then return tonumber(v[4]) end
+  return tonumber(v[2])
+end

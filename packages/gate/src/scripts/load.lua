@@ -1,0 +1,20 @@
+-- include: opening node tree run
+-- Promise: a gate of the new epoch with this configuration, these started slots and capacities, and nothing waiting. It begins in a
+-- namespace of its own. Refused for an epoch that this gate has seen, warm or not: a late or second copy of a load changes nothing.
+-- ARGV[3]: {epoch, entries: see configure.lua, holdings: see restore.lua, capacities: see set-capacities.lua}
+-- Reply: 'loaded' or 'refused'
+if meta[3] and ask.epoch <= epoch then return { 'refused' } end
+epoch, counter, counter_before = ask.epoch, 0, 0
+data = fleet .. plain(epoch) .. ':'
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'format', FORMAT, 'run_id', ARGV[1], 'epoch', plain(epoch), 'counter', '0')
+for _, entry in ipairs(ask.entries) do
+  local key = data .. 'c:' .. entry.node
+  redis.call('HSET', key, 'limit', entry.limit, 'weight', entry.weight, 'paused', entry.paused, 'version', entry.version)
+end
+for _, h in ipairs(ask.holdings) do
+  if not run_of(h.run) then hold(h) end
+end
+for _, pool in ipairs(POOLS) do set_pool('capacity', pool, ask.capacities[pool] or 0) end
+flush()
+return { 'loaded' }

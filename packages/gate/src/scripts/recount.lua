@@ -1,0 +1,28 @@
+-- include: opening node
+-- Promise: counts the slots of every node and pool anew and names those whose number differs or exceeds the limit. O(slots): operators
+-- only. Changes nothing.
+-- ARGV[3]: {}
+-- Reply: 'warm', number of slots, [node or pool, 'node' or 'pool', used, counted, limit or '', ...]
+if not warm then return { 'cold' } end
+local counted, pool_counted, found = {}, {}, {}
+local function report(id, kind, used, count, limit)
+  if used == count and not (limit and used > limit) then return end
+  for _, value in ipairs({ id, kind, plain(used), plain(count), limit and plain(limit) or '' }) do found[#found + 1] = value end
+end
+local ids = redis.call('ZRANGE', data .. 'slots', 0, -1)
+for _, id in ipairs(ids) do
+  local class = known(redis.call('HGET', data .. 'r:' .. id, 'c') or '')
+  if class then
+    for _, node in ipairs(path_of(class)) do counted[node.id] = (counted[node.id] or 0) + 1 end
+    pool_counted[class.pool] = (pool_counted[class.pool] or 0) + 1
+  end
+end
+for _, id in ipairs(redis.call('ZRANGE', data .. 'busy', 0, -1)) do counted[id] = counted[id] or 0 end
+for id, count in pairs(counted) do
+  local node = known(id)
+  report(id, 'node', node and node.u or 0, count, node and node.lim)
+end
+for _, pool in ipairs(POOLS) do
+  report(pool, 'pool', pool_number('used', pool), pool_counted[pool] or 0, pool_number('capacity', pool))
+end
+return { 'warm', #ids, found }

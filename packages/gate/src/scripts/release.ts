@@ -1,0 +1,26 @@
+import type { GateOffer, GateRelease } from '../gate-offer.ts'
+import type { GateReply } from '../gate-reply.ts'
+import { loadScript } from '../load-script.ts'
+import type { CallScript } from '../script-caller.ts'
+import { callAdmitting } from './next.ts'
+import { parseReply, texts } from './reply.ts'
+import { offerRequest, runId } from './request.ts'
+
+const RELEASE = loadScript('release')
+
+export const release = (
+  call: CallScript,
+  timeoutMs: number,
+  releases: readonly GateRelease[],
+  offers: readonly GateOffer[],
+): Promise<GateReply<{ readonly released: readonly string[] }>> =>
+  callAdmitting(
+    call,
+    RELEASE,
+    {
+      releases: releases.map((entry) => ({ run: runId(entry.runId), admission: String(entry.admission) })),
+      offers: offers.map(offerRequest),
+    },
+    timeoutMs,
+    (result) => ({ released: parseReply(texts, result) }),
+  )

@@ -1,0 +1,10 @@
+-- include: opening node tree run admit
+-- Promise: the runs no longer wait and hold no reservation. A started slot is left alone: its worker or the reconciler releases it.
+-- ARGV[3]: {runs: [run]}
+-- Reply: see admit_and_reply; the result is empty.
+if not warm then return { 'cold' } end
+for _, id in ipairs(ask.runs) do
+  local run = run_of(id)
+  if run and run.s ~= 'started' then forget(run) end
+end
+return admit_and_reply({})

@@ -1,0 +1,53 @@
+import type { Logger } from './create-logger.ts'
+
+export type DrainOptions = {
+  readonly logger: Logger
+  /** Ends the process's work in good order; after it the process exits with 0, or with 1 if it throws. */
+  readonly drain: (reason: DrainReason) => Promise<void>
+  /** The last act before a forced exit; must not wait for anything. */
+  readonly force?: () => void
+}
+
+export type DrainReason = 'SIGTERM' | 'SIGINT' | 'supervisor_gone'
+
+/**
+ * Makes a process end well. The first SIGTERM or SIGINT, or the loss of a supervisor that started it with an IPC channel, drains; a
+ * second signal forces. An error that nobody handled is logged and ends the process with 1, since its state can no longer be trusted.
+ */
+export function drainOnSignal({ logger, drain, force }: DrainOptions): void {
+  let draining = false
+
+  const exitNow = (code: number): never => {
+    force?.()
+    process.exit(code)
+  }
+  const begin = (reason: DrainReason): void => {
+    if (draining) {
+      if (reason === 'supervisor_gone') return
+      logger.warn({ reason }, 'second signal: stopping at once')
+      exitNow(1)
+    }
+    draining = true
+    logger.info({ reason }, 'draining')
+    drain(reason).then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.fatal({ err: error }, 'drain failed')
+        exitNow(1)
+      },
+    )
+  }
+  const give = (message: string) => (error: unknown): void => {
+    logger.fatal({ err: error }, message)
+    exitNow(1)
+  }
+
+  process.on('SIGTERM', () => begin('SIGTERM'))
+  process.on('SIGINT', () => begin('SIGINT'))
+  process.on('unhandledRejection', give('unhandled rejection'))
+  process.on('uncaughtException', give('uncaught exception'))
+  if (process.channel) {
+    process.on('disconnect', () => begin('supervisor_gone'))
+    process.channel.unref()
+  }
+}

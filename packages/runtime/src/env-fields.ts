@@ -1,0 +1,37 @@
+import { z } from 'zod'
+
+/** A whole number within bounds, written in digits. */
+export const envInteger = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`)
+
+/** A TCP port; 0 asks for any free one. */
+export const envPort = envInteger(0, 65_535)
+
+export const envDatabaseUrl = z.url({
+  protocol: /^postgres(ql)?$/,
+  error: 'must be a URL like postgresql://user:password@host:5432/database',
+})
+
+export const envRedisUrl = z.url({ protocol: /^rediss?$/, error: 'must be a URL like redis://:password@host:6379' })
+
+export const envLogLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+
+export const POOL_NAMES = ['bubblewrap', 'runc', 'gvisor', 'none'] as const
+export type PoolSlots = Readonly<Partial<Record<(typeof POOL_NAMES)[number], number>>>
+
+/** How a worker divides its slots, such as `bubblewrap:4,none:2`. */
+export const envPools = z.string().transform((text, context): PoolSlots => {
+  const pools: Partial<Record<(typeof POOL_NAMES)[number], number>> = {}
+  for (const part of text.split(',')) {
+    const [name, slots, ...rest] = part.trim().split(':')
+    const known = POOL_NAMES.find((pool) => pool === name)
+    if (known === undefined || known in pools || !/^\d{1,6}$/.test(slots ?? '') || rest.length > 0)
+      context.addIssue(`must look like bubblewrap:4,none:2 with each of ${POOL_NAMES.join(', ')} at most once`)
+    else pools[known] = Number(slots)
+  }
+  return pools
+})

@@ -1,0 +1,27 @@
+/** How much of an agent's output is kept, in bytes of UTF-8 unless the name says otherwise. */
+export type AgentBounds = {
+  /** A plain line of stdout or stderr; the rest of it is cut. */
+  readonly lineBytes: number
+  /** A line of the protocol. A longer `result` fails the run. */
+  readonly messageBytes: number
+  /** The data of one event. */
+  readonly eventBytes: number
+  /** All events of one pipe; what comes later is drained and not kept. */
+  readonly streamBytes: number
+  /** The plain text of stdout that becomes the output of a run without `result`. */
+  readonly outputBytes: number
+  /** All snapshots of one attempt; later ones are not saved. */
+  readonly snapshotBytes: number
+  /** How long an agent may live on after its `result` or `error`. */
+  readonly resultGraceMs: number
+}
+
+export const DEFAULT_AGENT_BOUNDS: AgentBounds = {
+  lineBytes: 64 * 1024,
+  messageBytes: 1024 * 1024,
+  eventBytes: 256 * 1024,
+  streamBytes: 8 * 1024 * 1024,
+  outputBytes: 1024 * 1024,
+  snapshotBytes: 64 * 1024 * 1024,
+  resultGraceMs: 2_000,
+}

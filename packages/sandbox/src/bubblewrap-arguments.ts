@@ -1,0 +1,74 @@
+import type { SandboxSpec } from './sandbox.ts'
+import { GROUP_MOUNTS } from './find-sandboxes.ts'
+
+export const HOME = '/home/agent'
+export const WORKSPACE = '/workspace'
+export const AGENT_FILES = '/agent'
+export const ATTACHMENTS = '/attachments'
+const NODE = '/opt/node/bin'
+const AGENT_ID = '1000'
+
+export type Layout = {
+  readonly marker: string
+  /** Arguments that show the host's programs. */
+  readonly system: readonly string[]
+  readonly nodePath: string
+  /** The folder behind `/agent`, or null for an empty one. */
+  readonly filesFolder: string | null
+  /** Bound of each private file system in memory: `/tmp`, home, `/dev/shm` and a workspace of access `none`. */
+  readonly scratchBytes: number
+}
+
+/**
+ * Everything that confines a sandbox, as one argument list. Only the environment travels apart from it, through a pipe,
+ * since arguments are visible to every user of the host; a list cut short can so at worst lose variables.
+ */
+export function bubblewrapArguments(spec: SandboxSpec, layout: Layout): string[] {
+  const scratch = (path: string, mode: string) => ['--perms', mode, '--size', String(layout.scratchBytes), '--tmpfs', path]
+  return [
+    ...['--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try'],
+    ...(spec.network ? [] : ['--unshare-net']),
+    ...['--uid', AGENT_ID, '--gid', AGENT_ID, '--disable-userns', '--die-with-parent', '--new-session'],
+    ...['--hostname', 'sandbox', '--clearenv'],
+    ...layout.system,
+    ...['--proc', '/proc', '--dev', '/dev', ...scratch('/dev/shm', '1777'), '--remount-ro', '/dev'],
+    ...scratch('/tmp', '1777'),
+    ...scratch(HOME, '0755'),
+    ...['--size', '4096', '--tmpfs', `${GROUP_MOUNTS}/${layout.marker}`],
+    ...['--ro-bind', layout.nodePath, `${NODE}/node`],
+    ...(layout.filesFolder === null ? ['--dir', AGENT_FILES] : ['--ro-bind', layout.filesFolder, AGENT_FILES]),
+    ...(spec.attachmentsFolder === null ? [] : ['--ro-bind', spec.attachmentsFolder, ATTACHMENTS]),
+    ...workspaceArguments(spec, scratch(WORKSPACE, '0755')),
+    ...['--remount-ro', '/', '--chdir', WORKSPACE],
+  ]
+}
+
+function workspaceArguments(spec: SandboxSpec, empty: readonly string[]): readonly string[] {
+  if (spec.workspaceFolder === null || spec.workspaceAccess === 'none') return empty
+  return [spec.workspaceAccess === 'rw' ? '--bind' : '--ro-bind', spec.workspaceFolder, WORKSPACE]
+}
+
+/** The arguments that go through the pipe, each ended by NUL. */
+export function environmentArguments(env: Readonly<Record<string, string>>): string {
+  const all = {
+    PATH: `${NODE}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
+    HOME,
+    USER: 'agent',
+    LANG: 'C.UTF-8',
+    TMPDIR: '/tmp',
+    ...folderVariables({ agent: AGENT_FILES, attachments: ATTACHMENTS, workspace: WORKSPACE }),
+    ...env,
+  }
+  return Object.entries(all)
+    .map(([name, value]) => `--setenv\0${name}\0${value}\0`)
+    .join('')
+}
+
+/** The same in every runtime, so that an agent need not know where it runs. */
+export function folderVariables(folders: { agent: string; attachments: string; workspace: string }): Record<string, string> {
+  return {
+    MUSTER_AGENT_FOLDER: folders.agent,
+    MUSTER_ATTACHMENTS_FOLDER: folders.attachments,
+    MUSTER_WORKSPACE_FOLDER: folders.workspace,
+  }
+}

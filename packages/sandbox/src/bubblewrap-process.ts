@@ -1,0 +1,125 @@
+import type { AttemptLimits } from '@muster/contracts'
+import { PassThrough, Readable, Writable } from 'node:stream'
+import { z } from 'zod'
+import { type HostProcess, identifyProcess, killProcess } from './host-process.ts'
+import { killGroup, untilGone } from './kill-group.ts'
+import type { SandboxGroup } from './sandbox-group.ts'
+import type { SandboxUser } from './sandbox-user.ts'
+import type { Child } from './spawn-child.ts'
+import { createStdinWriter } from './stdin-writer.ts'
+import type { ConfirmStart, SandboxExit, SandboxProcess, StartOutcome } from './sandbox.ts'
+
+export type BubblewrapChild = {
+  readonly child: Child
+  readonly group: SandboxGroup
+  readonly user: SandboxUser | null
+  readonly limits: AttemptLimits
+  /** What goes through the pipe of arguments. */
+  readonly environment: string
+  readonly confirm: ConfirmStart | undefined
+}
+
+const HEAD_BYTES = 512
+const COMMAND_NOT_FOUND = 127
+
+const statusLineSchema = z.object({ 'child-pid': z.int().optional(), 'exit-code': z.int().optional() })
+
+/** The life of one bubblewrap: a monitor out here, an init in a pid namespace whose death takes everything in it along. */
+export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOutcome> {
+  const { child, group, user } = spec
+  const [environment, status, gate] = child.extra
+  let init: HostProcess | null = null
+  let initSeen = false
+  let exitCode: number | null = null
+
+  if (environment instanceof Writable) environment.end(spec.environment)
+  const statusRead = status instanceof Readable ? readLines(status, onStatusLine) : Promise.resolve()
+  const stderr = child.stderr.pipe(new PassThrough())
+  let head = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (head.length < HEAD_BYTES) head += chunk.toString('utf8', 0, HEAD_BYTES)
+  })
+  child.stderr.on('close', () => stderr.end())
+
+  function onStatusLine(line: string): void {
+    const parsed = statusLineSchema.safeParse(parseJson(line)).data
+    exitCode = parsed?.['exit-code'] ?? exitCode
+    const childPid = parsed?.['child-pid']
+    if (childPid === undefined) return
+    const found = identifyProcess(childPid)
+    initSeen = found === null || found.parentPid === child.pid
+    init = initSeen ? found : null
+  }
+
+  async function untilEmpty(): Promise<SandboxExit> {
+    const [{ code, signal }] = await Promise.all([child.exit, statusRead])
+    if (init !== null) await untilGone([init], Number.POSITIVE_INFINITY)
+    // The monitor was killed before it named its init, which then may not know yet that it is to die too.
+    else if (!initSeen) await killGroup({ runId: group.runId, generation: group.generation }, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
+    if (exitCode !== null || code !== 1) return { code: exitCode ?? code, signal, fault: null }
+    if (head.startsWith('bwrap: execvp ')) return { code: COMMAND_NOT_FOUND, signal: null, fault: null }
+    return { code: null, signal: null, fault: head.split('\n', 1)[0] || 'bubblewrap gave no reason' }
+  }
+
+  const exited = untilEmpty()
+
+  async function kill(): Promise<void> {
+    child.process.kill('SIGKILL')
+    if (init !== null) killProcess(init)
+    await exited
+  }
+
+  const process: SandboxProcess = {
+    pid: child.pid,
+    stdin: createStdinWriter(child.stdin),
+    stdout: child.stdout,
+    stderr,
+    exited,
+    limits: spec.limits,
+    kill,
+  }
+  return await confirmed(process, spec.confirm, gate instanceof Writable ? gate : null)
+}
+
+/** Opens the gate in front of the program if the owner still wants it to run. */
+export async function confirmed(
+  process: SandboxProcess,
+  confirm: ConfirmStart | undefined,
+  gate: Writable | null,
+): Promise<StartOutcome> {
+  if (confirm === undefined) return { kind: 'started', process }
+  let wanted = false
+  try {
+    wanted = await confirm()
+  } finally {
+    if (!wanted) {
+      await process.kill()
+      process.stdout.destroy()
+      process.stderr.destroy()
+    }
+  }
+  if (!wanted) return { kind: 'refused' }
+  gate?.end('go\n')
+  return { kind: 'started', process }
+}
+
+async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
+  let rest = ''
+  try {
+    for await (const chunk of stream.setEncoding('utf8')) {
+      const lines = `${rest}${chunk}`.split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) onLine(line)
+    }
+  } catch {
+    // A pipe that breaks has nothing more to say.
+  }
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return null
+  }
+}

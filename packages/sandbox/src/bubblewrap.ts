@@ -1,0 +1,110 @@
+import type { AttemptLimits } from '@muster/contracts'
+import { access } from 'node:fs/promises'
+import { bubblewrapArguments, environmentArguments } from './bubblewrap-arguments.ts'
+import { bubblewrapProcess } from './bubblewrap-process.ts'
+import { createFileCache } from './file-cache.ts'
+import { describeHostSystem, type HostSystem } from './host-system.ts'
+import { reachableNode } from './node-binary.ts'
+import { probeBubblewrap } from './probe-bubblewrap.ts'
+import { groupMarker } from './sandbox-group.ts'
+import { sandboxUserOf, type SandboxUser } from './sandbox-user.ts'
+import { spawnChild } from './spawn-child.ts'
+import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
+
+export type BubblewrapOptions = {
+  /** Where files that sandboxes are shown are kept between them; may be shared by workers. Every folder on the way must be passable for agents. */
+  readonly cacheRoot: string
+  /** The root of the session folders, for the probe to check that agents can reach them. */
+  readonly sessionRoot?: string
+  /** Whom agents run as when the worker is root. */
+  readonly user?: SandboxUser
+  /** Default: `bwrap` in the usual folders. */
+  readonly bwrapPath?: string
+  /** Default: the Node that runs this process. */
+  readonly nodePath?: string
+  /** Bound of each private file system in memory, MiB; the policy's disk limit if that is lower. Default 256. */
+  readonly scratchMb?: number
+}
+
+const LIMITS: AttemptLimits = {
+  cpu: 'not_enforced',
+  memory: 'not_enforced',
+  pids: 'not_enforced',
+  disk: 'not_enforced',
+  network: 'enforced',
+  workspace_access: 'enforced',
+  host_files: 'enforced',
+  host_processes: 'enforced',
+  privileges: 'enforced',
+}
+
+const BWRAP_PATHS = ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap']
+
+type Host = { readonly bwrap: string; readonly system: HostSystem; readonly nodePath: string }
+
+/** Runs each agent in namespaces of its own by bubblewrap, without privilege on either side of the wall. */
+export function createBubblewrap(options: BubblewrapOptions): Sandbox {
+  const user = sandboxUserOf(options.user)
+  const cache = createFileCache(options.cacheRoot)
+  let host: Promise<Host> | null = null
+
+  function describeHost(): Promise<Host> {
+    host ??= (async () => {
+      const bwrap = options.bwrapPath ?? (await firstPresent(BWRAP_PATHS))
+      if (bwrap === null) throw new Error(`bubblewrap is not installed (looked for ${BWRAP_PATHS.join(', ')})`)
+      const [system, nodePath] = await Promise.all([
+        describeHostSystem(cache),
+        reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
+      ])
+      return { bwrap, system, nodePath }
+    })().catch((error: unknown) => {
+      host = null
+      throw error
+    })
+    return host
+  }
+
+  async function start(spec: SandboxSpec, confirm?: ConfirmStart): Promise<StartOutcome> {
+    let ready: { host: Host; filesFolder: string | null }
+    const hasFiles = Object.keys(spec.files).length > 0
+    try {
+      ready = { host: await describeHost(), filesFolder: hasFiles ? await cache.folderOf(spec.files) : null }
+    } catch (error) {
+      return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
+    }
+    const marker = groupMarker(spec.group)
+    const confining = bubblewrapArguments(spec, {
+      marker,
+      system: spec.network ? ready.host.system.networked : ready.host.system.closed,
+      nodePath: ready.host.nodePath,
+      filesFolder: ready.filesFolder,
+      scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
+    })
+    const gate = confirm === undefined ? [] : ['--block-fd', '5']
+    const child = await spawnChild({
+      command: ready.host.bwrap,
+      arguments: [...confining, ...gate, '--json-status-fd', '4', '--args', '3', '--', ...spec.command],
+      name: marker,
+      env: {},
+      user,
+      folder: '/',
+      session: 'shared',
+      extraPipes: confirm === undefined ? 2 : 3,
+    })
+    if (typeof child === 'string') return { kind: 'failed', reason: child }
+    return await bubblewrapProcess({ child, group: spec.group, user, confirm, limits: LIMITS, environment: environmentArguments(spec.env) })
+  }
+
+  return {
+    runtime: 'bubblewrap',
+    start,
+    probe: () => probeBubblewrap({ start, user, folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot] }),
+  }
+}
+
+async function firstPresent(paths: readonly string[]): Promise<string | null> {
+  for (const path of paths) {
+    if (await access(path).then(() => true, () => false)) return path
+  }
+  return null
+}

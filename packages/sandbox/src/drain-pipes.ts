@@ -1,0 +1,47 @@
+import type { Readable } from 'node:stream'
+import type { SandboxExit, SandboxProcess } from './sandbox.ts'
+
+export type Pipe = {
+  readonly stream: Readable
+  /** Until it resolves nothing more is read. Must not reject. */
+  readonly accept: (chunk: Uint8Array) => Promise<void>
+  readonly finish: () => Promise<void>
+}
+
+/** How long a pipe may stay silent and open after the sandbox is empty. */
+const SILENCE_MS = 1_000
+
+/** Reads pipes to their ends and answers how the sandbox ended. A pipe that someone outside still holds open is given up. */
+export async function drainPipes(process: SandboxProcess, pipes: readonly Pipe[]): Promise<SandboxExit> {
+  const states = pipes.map((pipe) => ({ pipe, reading: true, chunks: 0, seen: -1 }))
+  const drained = Promise.all(
+    states.map(async (state) => {
+      try {
+        for await (const chunk of state.pipe.stream) {
+          state.reading = false
+          state.chunks += 1
+          await state.pipe.accept(chunk)
+          state.reading = true
+        }
+      } catch {
+        // Destroyed or broken: what was read is what there is.
+      }
+      state.reading = false
+      await state.pipe.finish()
+    }),
+  )
+  const exit = await process.exited
+  const guard = setInterval(() => {
+    for (const state of states) {
+      if (state.reading && state.seen === state.chunks) state.pipe.stream.destroy()
+      state.seen = state.reading ? state.chunks : -1
+    }
+  }, SILENCE_MS)
+  try {
+    await drained
+  } finally {
+    clearInterval(guard)
+    process.stdin.end()
+  }
+  return exit
+}

@@ -1,0 +1,97 @@
+import { readdirSync } from 'node:fs'
+import { type HostProcess, identifyProcess, readProc, readStatus, type HostProcessStatus } from './host-process.ts'
+import { parseGroupMarker, type SandboxGroup } from './sandbox-group.ts'
+import { sandboxUserOf, type SandboxUser } from './sandbox-user.ts'
+
+export type GroupSelector =
+  /** Every attempt of a run, or those of lower generations. */
+  | { readonly runId: string; readonly generationBelow?: number }
+  /** One attempt. */
+  | { readonly runId: string; readonly generation: number }
+  | { readonly sessionId: string }
+
+export type FoundProcess = HostProcess & { readonly group: SandboxGroup }
+
+/** The variable that names the group of a process without a namespace of its own. */
+export const GROUP_VARIABLE = 'MUSTER_SANDBOX_GROUP'
+
+/** Below it a sandbox mounts an empty folder named after its group. */
+export const GROUP_MOUNTS = '/run/muster'
+
+/**
+ * The living processes on this host that stand for sandboxes of the selected groups, whoever started them.
+ *
+ * Read from /proc rather than from cgroups: that needs no writable hierarchy, which containers seldom have, and no record
+ * that a dying worker could fail to write. A candidate has the agents' user id and one of three marks. The monitor outside
+ * a namespace carries its name as argument zero from its first instant. The init of a namespace shares that argument, but
+ * an agent of the same user may overwrite its memory, so it is known by a mount point, which nobody in there has the
+ * capability to remove. A process without a namespace has a variable, or shares a login session with one that has.
+ */
+export function findSandboxes(selector: GroupSelector, user?: SandboxUser): FoundProcess[] {
+  const uid = sandboxUserOf(user)?.uid ?? process.getuid?.()
+  const found: FoundProcess[] = []
+  const strangers: { readonly host: HostProcess; readonly session: number }[] = []
+  const sessions = new Map<number, SandboxGroup>()
+  for (const entry of readdirSync('/proc')) {
+    const pid = Number(entry)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    const status = readStatus(pid)
+    if (status === null || status.gone || status.uid !== uid) continue
+    const host = identifyProcess(pid)
+    if (host === null) continue
+    const mark = markOf(pid, status)
+    if (mark === null) strangers.push({ host, session: status.session })
+    else if (selects(selector, mark.group)) {
+      found.push({ pid, startTime: host.startTime, group: mark.group })
+      if (mark.kind === 'variable') sessions.set(status.session, mark.group)
+    }
+  }
+  for (const { host, session } of strangers) {
+    const group = sessions.get(session)
+    if (group !== undefined) found.push({ pid: host.pid, startTime: host.startTime, group })
+  }
+  return found
+}
+
+export function selects(selector: GroupSelector, group: SandboxGroup): boolean {
+  if ('sessionId' in selector) return selector.sessionId === group.sessionId
+  if (selector.runId !== group.runId) return false
+  if ('generation' in selector) return selector.generation === group.generation
+  return group.generation < (selector.generationBelow ?? Number.POSITIVE_INFINITY)
+}
+
+type Mark = { readonly kind: 'argument' | 'mount' | 'variable'; readonly group: SandboxGroup }
+
+function markOf(pid: number, status: HostProcessStatus): Mark | null {
+  const mounted = status.depth > 0 ? mountedGroup(pid) : null
+  const init = status.depth === 1 && status.innermostPid === 1
+  // Whatever else runs inside a sandbox dies with its init and cannot be trusted to name itself.
+  if (mounted !== null) return init ? { kind: 'mount', group: mounted } : null
+  if (status.depth === 0 || init) {
+    const named = parseGroupMarker(readProc(`/proc/${pid}/cmdline`)?.split('\0', 1)[0] ?? '')
+    if (named !== null) return { kind: 'argument', group: named }
+  }
+  const variable = readProc(`/proc/${pid}/environ`)
+    ?.split('\0')
+    .find((entry) => entry.startsWith(`${GROUP_VARIABLE}=`))
+  const group = parseGroupMarker(variable?.slice(GROUP_VARIABLE.length + 1) ?? '')
+  return group === null ? null : { kind: 'variable', group }
+}
+
+function mountedGroup(pid: number): SandboxGroup | null {
+  for (const task of tasksOf(pid)) {
+    const mounts = readProc(`/proc/${pid}/task/${task}/mountinfo`)
+    const name = mounts === null ? null : new RegExp(` ${GROUP_MOUNTS}/(\\S+) `).exec(mounts)?.[1]
+    const group = parseGroupMarker(name ?? '')
+    if (group !== null) return group
+  }
+  return null
+}
+
+function tasksOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`)
+  } catch {
+    return []
+  }
+}

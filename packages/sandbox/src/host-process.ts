@@ -1,0 +1,92 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+
+/** One process as its start identifies it: a number alone is used again, a number with its start time is not. */
+export type HostProcess = {
+  readonly pid: number
+  /** Clock ticks since boot. */
+  readonly startTime: string
+}
+
+export type HostProcessStatus = {
+  /** Real user id. */
+  readonly uid: number
+  readonly session: number
+  readonly gone: boolean
+  /** How many pid namespaces below this process' own one it lives, and its number in the innermost. */
+  readonly depth: number
+  readonly innermostPid: number
+}
+
+const CHUNK_BYTES = 65_536
+const buffer = Buffer.alloc(CHUNK_BYTES)
+
+/** The start of a /proc file (64 KiB at most), or null when the process is gone or not ours to read. */
+export function readProc(path: string): string | null {
+  let fd: number
+  try {
+    fd = openSync(path, 'r')
+  } catch {
+    return null
+  }
+  try {
+    let length = 0
+    while (length < CHUNK_BYTES) {
+      const read = readSync(fd, buffer, length, CHUNK_BYTES - length, null)
+      if (read === 0) break
+      length += read
+    }
+    return buffer.toString('utf8', 0, length)
+  } catch {
+    return null
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Null when there is no such process. A process name is hidden from parsing: it may hold any text, newlines escaped by the kernel. */
+export function readStatus(pid: number): HostProcessStatus | null {
+  const text = readProc(`/proc/${pid}/status`)
+  if (text === null) return null
+  const state = /\nState:\t(\w)/.exec(text)?.[1]
+  const uid = /\nUid:\t(\d+)/.exec(text)?.[1]
+  const threads = /\nThreads:\t(\d+)/.exec(text)?.[1]
+  const pids = /\nNSpid:((?:\t\d+)+)/.exec(text)?.[1]?.split('\t').slice(1).map(Number)
+  const session = /\nNSsid:\t(\d+)/.exec(text)?.[1]
+  if (state === undefined || uid === undefined || pids === undefined) return null
+  return {
+    uid: Number(uid),
+    session: Number(session ?? 0),
+    gone: isDead(state, Number(threads ?? 1)),
+    depth: pids.length - 1,
+    innermostPid: pids.at(-1) ?? pid,
+  }
+}
+
+/** Null when there is no such process; a zombie whose threads have all ended counts as none. */
+export function identifyProcess(pid: number): (HostProcess & { readonly parentPid: number }) | null {
+  const text = readProc(`/proc/${pid}/stat`)
+  if (text === null) return null
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const [state, parentPid] = fields
+  const startTime = fields[19]
+  if (state === undefined || startTime === undefined || isDead(state, Number(fields[17]))) return null
+  return { pid, startTime, parentPid: Number(parentPid) }
+}
+
+/** True when that very process runs no more, whatever runs under its number now. */
+export const isGone = (process: HostProcess): boolean => identifyProcess(process.pid)?.startTime !== process.startTime
+
+/** SIGKILLs that very process; false when it is gone already or may not be killed by this user. */
+export function killProcess(target: HostProcess): boolean {
+  if (isGone(target)) return false
+  try {
+    process.kill(target.pid, 'SIGKILL')
+    return true
+  } catch {
+    return false
+  }
+}
+
+function isDead(state: string, threads: number): boolean {
+  return state === 'X' || (state === 'Z' && threads <= 1)
+}

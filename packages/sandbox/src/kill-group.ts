@@ -1,0 +1,47 @@
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
+import { findSandboxes, type GroupSelector } from './find-sandboxes.ts'
+import { type HostProcess, isGone, killProcess } from './host-process.ts'
+import type { SandboxUser } from './sandbox-user.ts'
+
+export type KillGroupOutcome =
+  | { readonly kind: 'gone'; readonly killed: number }
+  /** Something outlived SIGKILL for `timeoutMs`: not ours to kill, or stuck in the kernel. */
+  | { readonly kind: 'alive'; readonly pids: readonly number[] }
+
+export type KillGroupOptions = {
+  /** Default: the user that sandboxes run as by default. */
+  readonly user?: SandboxUser
+  /** Default 5000. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * SIGKILLs what is left on this host of the selected sandboxes, whoever started them and whatever state that worker is in,
+ * and answers `gone` only once a search made after the last death finds nothing. Sees the own pid namespace only: ask
+ * `hostIdentity` whether that is enough.
+ */
+export async function killGroup(selector: GroupSelector, options: KillGroupOptions = {}): Promise<KillGroupOutcome> {
+  const deadline = performance.now() + (options.timeoutMs ?? 5_000)
+  const killed = new Set<string>()
+  for (;;) {
+    const found = findSandboxes(selector, options.user)
+    if (found.length === 0) return { kind: 'gone', killed: killed.size }
+    for (const one of found) if (killProcess(one)) killed.add(`${one.pid}/${one.startTime}`)
+    const left = await untilGone(found, deadline)
+    if (left.length > 0) return { kind: 'alive', pids: left.map((one) => one.pid) }
+    if (performance.now() > deadline) return { kind: 'alive', pids: found.map((one) => one.pid) }
+  }
+}
+
+/**
+ * Waits for processes that were killed; answers those still alive at the deadline (of the monotonic clock, in ms). The init
+ * of a pid namespace is gone only after everything in the namespace is.
+ */
+export async function untilGone(targets: readonly HostProcess[], deadline: number): Promise<readonly HostProcess[]> {
+  let left = targets.filter((one) => !isGone(one))
+  for (let turn = 0; left.length > 0 && performance.now() < deadline; turn += 1) {
+    await (turn < 8 ? nextTurn() : delay(Math.min(turn - 7, 20)))
+    left = left.filter((one) => !isGone(one))
+  }
+  return left
+}

@@ -1,0 +1,67 @@
+import type { AttemptLimits } from '@muster/contracts'
+import { Writable } from 'node:stream'
+import { confirmed } from './bubblewrap-process.ts'
+import { killGroup } from './kill-group.ts'
+import type { SandboxGroup } from './sandbox-group.ts'
+import type { SandboxUser } from './sandbox-user.ts'
+import type { Child } from './spawn-child.ts'
+import { createStdinWriter } from './stdin-writer.ts'
+import type { ConfirmStart, SandboxExit, StartOutcome } from './sandbox.ts'
+
+export type NoneChild = {
+  readonly child: Child
+  readonly group: SandboxGroup
+  readonly user: SandboxUser | null
+  readonly limits: AttemptLimits
+  readonly confirm: ConfirmStart | undefined
+  /** Called once nothing of the group is left. */
+  readonly discard: () => Promise<unknown>
+}
+
+/** The life of one process group. Whatever its first process leaves behind is killed, as the end of a namespace would. */
+export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
+  const { child, group, user } = spec
+  const [gate] = child.extra
+
+  function killProcessGroup(): void {
+    try {
+      process.kill(-child.pid, 'SIGKILL')
+    } catch {
+      // Nobody is left in it.
+    }
+  }
+
+  async function untilEmpty(): Promise<SandboxExit> {
+    const { code, signal } = await child.exit
+    killProcessGroup()
+    const selector = { runId: group.runId, generation: group.generation }
+    await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
+    await spec.discard()
+    return { code, signal, fault: null }
+  }
+
+  const exited = untilEmpty()
+  let ended = false
+  void exited.then(() => {
+    ended = true
+  })
+
+  async function kill(): Promise<void> {
+    if (!ended) killProcessGroup()
+    await exited
+  }
+
+  return await confirmed(
+    {
+      pid: child.pid,
+      stdin: createStdinWriter(child.stdin),
+      stdout: child.stdout,
+      stderr: child.stderr,
+      exited,
+      limits: spec.limits,
+      kill,
+    },
+    spec.confirm,
+    gate instanceof Writable ? gate : null,
+  )
+}

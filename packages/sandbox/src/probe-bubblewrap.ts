@@ -1,0 +1,81 @@
+import { newId } from '@muster/core'
+import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { blockedAt } from './blocked-path.ts'
+import type { SandboxUser } from './sandbox-user.ts'
+import type { ProbeOutcome, Sandbox } from './sandbox.ts'
+
+export type BubblewrapTrial = {
+  readonly start: Sandbox['start']
+  readonly user: SandboxUser | null
+  /** Roots that agents must be able to reach into. */
+  readonly folders: readonly string[]
+}
+
+/** Each line fails with what would be broken, so that the reason names the promise and not the mechanism. */
+const TRIAL = `
+set -e
+fail() { echo "$1" >&2; exit 1; }
+grep -q '^CapEff:\\s*0*$' /proc/self/status || fail 'the sandbox holds capabilities'
+grep -q '^NoNewPrivs:\\s*1' /proc/self/status || fail 'the sandbox can gain privileges'
+[ "$(id -u)" != 0 ] || fail 'the sandbox runs as root'
+[ ! -e /etc/shadow ] || fail 'the sandbox sees /etc of the host'
+[ "$(cat /agent/trial)" = ok ] || fail 'agent files do not appear'
+echo ok > /workspace/trial || fail 'the workspace cannot be written'
+node -e 0 || fail 'node does not run inside'
+`
+
+/** Starts one sandbox and looks at it from inside. */
+export async function probeBubblewrap(trial: BubblewrapTrial): Promise<ProbeOutcome> {
+  try {
+    for (const folder of trial.folders) {
+      await mkdir(folder, { recursive: true, mode: 0o755 })
+      const blocked = await blockedAt(folder, trial.user)
+      if (blocked !== null) return unusable(`agents run as user ${trial.user?.uid} and cannot pass ${blocked} (on the way to ${folder})`)
+    }
+    const workspace = await mkdtemp(join(trial.folders[0] ?? '/tmp', 'probe-'))
+    try {
+      if (trial.user !== null) await chown(workspace, trial.user.uid, trial.user.gid)
+      return await runTrial(trial, workspace)
+    } finally {
+      await rm(workspace, { recursive: true, force: true })
+    }
+  } catch (error) {
+    return unusable(error instanceof Error ? error.message : String(error))
+  }
+}
+
+async function runTrial(trial: BubblewrapTrial, workspace: string): Promise<ProbeOutcome> {
+  const started = await trial.start({
+    group: { runId: newId('run'), sessionId: null, generation: 0 },
+    command: ['/bin/sh', '-c', TRIAL],
+    env: {},
+    files: { trial: 'ok' },
+    attachmentsFolder: null,
+    workspaceFolder: workspace,
+    workspaceAccess: 'rw',
+    network: false,
+    resources: { cpu: 1, memory_mb: 64, pids: 16, disk_mb: 16 },
+  })
+  if (started.kind !== 'started') return unusable(started.kind === 'failed' ? started.reason : 'refused')
+  const [exit, , complaint] = await Promise.all([
+    started.process.exited,
+    text(started.process.stdout),
+    text(started.process.stderr),
+  ])
+  if (exit.code === 0) return { kind: 'usable' }
+  return unusable(explained(exit.fault ?? complaint.trim()))
+}
+
+function explained(complaint: string): string {
+  if (/new namespace|uid map|setting up loopback|Operation not permitted|Permission denied/i.test(complaint)) {
+    return `${complaint}. This host refuses user namespaces to ordinary programs: see kernel.unprivileged_userns_clone, user.max_user_namespaces and AppArmor's restriction of user namespaces`
+  }
+  if (/Unknown option/.test(complaint)) return `${complaint}. bubblewrap 0.8 or newer is needed`
+  return complaint === '' ? 'a trial sandbox failed without a reason' : complaint
+}
+
+function unusable(reason: string): ProbeOutcome {
+  return { kind: 'unusable', reason }
+}

@@ -1,0 +1,39 @@
+import type { AgentBounds } from './agent-bounds.ts'
+import { type AgentEvent, logEvent } from './agent-event.ts'
+import { createEventBudget } from './event-budget.ts'
+import { createLineSplitter, type Line } from './line-splitter.ts'
+import { lineText } from './line-text.ts'
+
+export type StderrReader = {
+  accept(chunk: Uint8Array): Promise<void>
+  finish(): Promise<void>
+  /** The last of it, for the message of a failure. */
+  tail(): string
+}
+
+export type StderrReading = {
+  readonly bounds: AgentBounds
+  readonly offer: (events: readonly AgentEvent[]) => Promise<void>
+}
+
+const TAIL_CHARACTERS = 2_000
+
+/** Every line of stderr is a log line; those of one chunk make one event. */
+export function readAgentStderr({ bounds, offer }: StderrReading): StderrReader {
+  const splitter = createLineSplitter({ lineBytes: bounds.lineBytes, messageBytes: bounds.lineBytes })
+  const budget = createEventBudget('stderr', bounds)
+  let tail = ''
+
+  async function take(lines: readonly Line[]): Promise<void> {
+    if (lines.length === 0) return
+    const text = lines.map((line) => lineText(line)).join('\n')
+    tail = `${tail}\n${text}`.slice(-TAIL_CHARACTERS)
+    await offer(budget.spend(logEvent('stderr', text), Buffer.byteLength(text)))
+  }
+
+  return {
+    accept: (chunk) => take(splitter.push(chunk)),
+    finish: () => take(splitter.end()),
+    tail: () => tail.trim().toWellFormed(),
+  }
+}

@@ -1,0 +1,110 @@
+import type { FromAgent, JsonValue, UsageReport } from '@muster/contracts'
+import type { AgentBounds } from './agent-bounds.ts'
+import { type AgentEvent, eventOf, logEvent } from './agent-event.ts'
+import type { AgentMessage } from './agent-execution.ts'
+import { createCollectedOutput } from './collected-output.ts'
+import { createEventBudget } from './event-budget.ts'
+import { createLineSplitter, type Line } from './line-splitter.ts'
+import { lineText } from './line-text.ts'
+import { parseAgentLine } from './parse-agent-line.ts'
+
+export type StdoutReading = {
+  readonly bounds: AgentBounds
+  readonly offer: (events: readonly AgentEvent[]) => Promise<void>
+  /** Saves a state and answers its number, or null when nobody wants it any more. */
+  readonly save: (state: JsonValue) => Promise<number | null>
+  readonly onUsage: (report: UsageReport) => void
+  readonly onResult: (output: JsonValue) => void
+  readonly onError: (message: AgentMessage<'error'>) => void
+  readonly onAsk: (message: AgentMessage<'ask'>) => void
+  /** A result did not fit into one line of the protocol; `bytes` is the bound. */
+  readonly onTooLong: (bytes: number) => void
+}
+
+export type StdoutReader = {
+  accept(chunk: Uint8Array): Promise<void>
+  finish(): Promise<void>
+  collected(): { readonly output: string; readonly outputTruncated: boolean }
+}
+
+const TYPE_WITHIN = 256
+const RESULT_START = /^\s*\{[^{[]*?"type"\s*:\s*"result"/
+
+/** Reads messages and plain lines; neighbouring plain lines of one chunk make one event, in their place between messages. */
+export function readAgentStdout(reading: StdoutReading): StdoutReader {
+  const { bounds } = reading
+  const splitter = createLineSplitter(bounds)
+  const budget = createEventBudget('stdout', bounds)
+  const output = createCollectedOutput(bounds.outputBytes)
+  let snapshotBytes = bounds.snapshotBytes
+  let events: AgentEvent[] = []
+  let plain: string[] = []
+
+  async function take(lines: readonly Line[]): Promise<void> {
+    for (const line of lines) {
+      const message = line.cut ? null : parseAgentLine(line.text)
+      if (message === null) takePlain(line)
+      else {
+        endPlain()
+        await takeMessage(message, line.bytes)
+      }
+    }
+    endPlain()
+    await flush()
+  }
+
+  function takePlain(line: Line): void {
+    const text = lineText(line)
+    plain.push(text)
+    output.add(line.ended ? `${text}\n` : text)
+    if (!line.cut) return
+    output.markCut()
+    if (RESULT_START.test(line.text.slice(0, TYPE_WITHIN))) reading.onTooLong(bounds.messageBytes)
+  }
+
+  function endPlain(): void {
+    if (plain.length === 0) return
+    const text = plain.join('\n')
+    plain = []
+    keep(logEvent('stdout', text), Buffer.byteLength(text))
+  }
+
+  function keep(event: AgentEvent, bytes: number): void {
+    events.push(...budget.spend(event, bytes))
+  }
+
+  async function flush(): Promise<void> {
+    const ready = events
+    events = []
+    await reading.offer(ready)
+  }
+
+  async function takeMessage(message: FromAgent, bytes: number): Promise<void> {
+    const event = eventOf(message)
+    if (event !== null) keep(event, bytes)
+    if (message.type === 'usage') reading.onUsage(message)
+    else if (message.type === 'result') reading.onResult(message.output)
+    else if (message.type === 'error') reading.onError(message)
+    else if (message.type === 'ask') reading.onAsk(message)
+    else if (message.type === 'snapshot') await takeSnapshot(message.state, bytes)
+  }
+
+  async function takeSnapshot(state: JsonValue, bytes: number): Promise<void> {
+    if (snapshotBytes === 0) return
+    if (bytes > snapshotBytes) {
+      snapshotBytes = 0
+      keep(logEvent('agent', `[snapshot not saved, nor any later one: together they exceed ${bounds.snapshotBytes} bytes]`), 0)
+      return
+    }
+    snapshotBytes -= bytes
+    await flush()
+    const seq = await reading.save(state)
+    if (seq !== null) keep({ type: 'agent.snapshot', data: { seq } }, 0)
+  }
+
+  return {
+    accept: (chunk) => take(splitter.push(chunk)),
+    finish: () => take(splitter.end()),
+    collected: () => output.read(),
+  }
+}

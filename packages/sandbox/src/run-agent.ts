@@ -1,0 +1,162 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Failure, JsonValue, ToAgent } from '@muster/contracts'
+import { DEFAULT_AGENT_BOUNDS } from './agent-bounds.ts'
+import { type AgentEvent, cutText } from './agent-event.ts'
+import type { AgentExecution, AgentMessage, AgentOutcome, AgentTask } from './agent-execution.ts'
+import { describeExit } from './describe-exit.ts'
+import { drainPipes } from './drain-pipes.ts'
+import { createRelease } from './release.ts'
+import { readAgentStderr } from './read-agent-stderr.ts'
+import { readAgentStdout } from './read-agent-stdout.ts'
+import { createUsageTotals } from './usage-totals.ts'
+
+const FAILURE_CODE_BYTES = 128
+const FAILURE_MESSAGE_BYTES = 8 * 1024
+
+type Verdict =
+  | { readonly kind: 'succeeded'; readonly output: JsonValue }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+/** Speaks the agent process protocol with a running sandbox until it is empty. */
+export function runAgent(task: AgentTask): AgentExecution {
+  const { process } = task
+  const bounds = { ...DEFAULT_AGENT_BOUNDS, ...task.bounds }
+  const usage = createUsageTotals()
+  const release = createRelease()
+  const ended = new AbortController()
+  let verdict: Verdict | null = null
+  let stopReason: string | null = null
+  let fault: { readonly error: unknown } | null = null
+  let offered: Promise<void> = Promise.resolve()
+
+  /** One call at a time, so that the events of both pipes have one order. */
+  function offer(events: readonly AgentEvent[]): Promise<void> {
+    if (events.length > 0) offered = offered.then(() => guarded(() => task.onEvents(events)).then(() => undefined))
+    return offered
+  }
+
+  async function guarded<T>(call: () => Promise<T>): Promise<T | undefined> {
+    if (release.isOpen) return undefined
+    try {
+      return await release.wait(call())
+    } catch (error) {
+      fault ??= { error }
+      void stop()
+      return undefined
+    }
+  }
+
+  /** The first word counts. After a cancel only a result does: an error is then no more than the way it ended. */
+  function decide(made: Verdict): void {
+    if (verdict !== null || (stopReason !== null && made.kind === 'failed')) return
+    verdict = made
+    killAfter(bounds.resultGraceMs)
+  }
+
+  function refuse(failure: Failure): void {
+    decide({ kind: 'failed', failure })
+    void process.kill()
+  }
+
+  function killAfter(graceMs: number): Promise<void> {
+    const exited = process.exited.then(() => undefined)
+    return Promise.race([exited, delay(graceMs, undefined, { signal: ended.signal }).catch(() => undefined)]).then(() =>
+      ended.signal.aborted ? exited : process.kill(),
+    )
+  }
+
+  function write(message: ToAgent): Promise<'written' | 'closed'> {
+    return process.stdin.write(`${JSON.stringify(message)}\n`)
+  }
+
+  let savedSeq = 0
+  let telling = false
+  /** An agent that does not read gets one pending answer, not one per snapshot. */
+  async function tellSaved(seq: number): Promise<void> {
+    savedSeq = seq
+    if (telling) return
+    telling = true
+    for (let told = 0; told !== savedSeq; ) {
+      told = savedSeq
+      await write({ type: 'snapshot_saved', seq: told })
+    }
+    telling = false
+  }
+
+  async function save(state: JsonValue): Promise<number | null> {
+    const saved = await guarded(() => task.onSnapshot(state))
+    if (saved === undefined) return null
+    void tellSaved(saved.seq)
+    return saved.seq
+  }
+
+  const stdout = readAgentStdout({
+    bounds,
+    offer,
+    save,
+    onUsage: (report) => usage.add(report),
+    onResult: (output) => decide({ kind: 'succeeded', output }),
+    onError: (message) => decide({ kind: 'failed', failure: failureOf(message) }),
+    onAsk: (message) => refuse(askedFailure(message)),
+    onTooLong: (bytes) => refuse(tooLongFailure(bytes)),
+  })
+  const stderr = readAgentStderr({ bounds, offer })
+
+  async function cancel(reason: string, graceMs: number): Promise<void> {
+    stopReason ??= reason
+    void write({ type: 'cancel', reason, grace_ms: graceMs })
+    await killAfter(graceMs)
+  }
+
+  async function stop(): Promise<void> {
+    stopReason ??= 'stopped'
+    release.open()
+    await process.kill()
+  }
+
+  async function run(): Promise<AgentOutcome> {
+    void write(task.start)
+    const exit = await drainPipes(process, [
+      { stream: process.stdout, accept: stdout.accept, finish: stdout.finish },
+      { stream: process.stderr, accept: stderr.accept, finish: stderr.finish },
+    ])
+    ended.abort()
+    await offered
+    if (fault !== null) throw fault.error
+    const ending = { usage: usage.total(), exitCode: exit.code }
+    if (release.isOpen) return { kind: 'stopped', reason: stopReason ?? 'stopped', ...ending }
+    if (verdict?.kind === 'succeeded') return { ...verdict, outputTruncated: false, ...ending }
+    if (verdict?.kind === 'failed') return { ...verdict, ...ending }
+    if (stopReason !== null) return { kind: 'stopped', reason: stopReason, ...ending }
+    const failure = describeExit(exit, stderr.tail())
+    if (failure !== null) return { kind: 'failed', failure, ...ending }
+    return { kind: 'succeeded', ...stdout.collected(), ...ending }
+  }
+
+  return { outcome: run(), write, cancel, stop }
+}
+
+function failureOf(message: AgentMessage<'error'>): Failure {
+  return {
+    code: cutText(message.code, FAILURE_CODE_BYTES),
+    message: cutText(message.message, FAILURE_MESSAGE_BYTES),
+    retryable: message.retryable ?? true,
+  }
+}
+
+function askedFailure(message: AgentMessage<'ask'>): Failure {
+  const prompt = cutText(message.prompt, FAILURE_MESSAGE_BYTES)
+  return {
+    code: 'agent_asked',
+    message: `The agent asked for ${message.kind} ("${prompt}"); this fleet does not support asking yet.`,
+    retryable: false,
+  }
+}
+
+function tooLongFailure(bytes: number): Failure {
+  return {
+    code: 'output_limit_exceeded',
+    message: `The agent's result is longer than a line of the protocol may be (${bytes} bytes).`,
+    retryable: false,
+  }
+}

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto'
+import { execFile } from 'node:child_process'
+import { chmod, chown, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { idPattern } from '@muster/contracts'
+import { sandboxUserOf, type SandboxUser } from './sandbox-user.ts'
+
+export type ReplaceOutcome =
+  | { readonly kind: 'replaced'; readonly folder: string }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export type SessionFolders = {
+  /** The absolute path of a session's (or a sessionless run's) folder, made when it is missing and owned by the agents' user. */
+  open(name: string): Promise<string>
+  /**
+   * Gives the session a copy of its folder and moves the old one aside, for an earlier attempt that cannot be reached: it
+   * keeps the old inode. Interrupted anywhere, the next `open` or `replace` finds either the old folder or a whole copy.
+   */
+  replace(name: string): Promise<ReplaceOutcome>
+  /** Deletes a session's folder and its copies. */
+  remove(name: string): Promise<void>
+  /** Deletes the folders that `replace` moved aside longer ago than `olderThanMs`, and copies cut short; answers how many. */
+  removeReplaced(olderThanMs: number): Promise<number>
+}
+
+const PASSABLE = 0o711
+const PRIVATE = 0o700
+
+/** Session folders below one root that every worker of the fleet shares. Names are session or run ids; anything else throws. */
+export function createSessionFolders(root: string, user?: SandboxUser): SessionFolders {
+  const owner = sandboxUserOf(user)
+  const current = join(root, 'sessions')
+  const copies = join(root, 'copies')
+  const replaced = join(root, 'replaced')
+  let ready: Promise<void> | null = null
+
+  function prepare(): Promise<void> {
+    ready ??= (async () => {
+      await mkdir(root, { recursive: true, mode: 0o755 })
+      for (const [folder, mode] of [[current, PASSABLE], [copies, PRIVATE], [replaced, PRIVATE]] as const) {
+        await mkdir(folder, { recursive: true, mode })
+        await chmod(folder, mode)
+      }
+    })().catch((error: unknown) => {
+      ready = null
+      throw error
+    })
+    return ready
+  }
+
+  async function open(name: string): Promise<string> {
+    refuseOtherNames(name)
+    await prepare()
+    const folder = join(current, name)
+    // A whole copy in waiting means that its way into place was cut short, if nothing is in place.
+    if (!(await isTaken(folder)) && !(await moved(join(copies, name), folder))) {
+      await mkdir(folder, { mode: PRIVATE }).then(() => true, falseFor('EEXIST'))
+    }
+    const found = await lstat(folder)
+    if (!found.isDirectory()) throw new Error(`not a folder: ${folder}`)
+    if (owner !== null && found.uid !== owner.uid) await chown(folder, owner.uid, owner.gid)
+    return folder
+  }
+
+  async function replace(name: string): Promise<ReplaceOutcome> {
+    const folder = await open(name)
+    const unique = randomUUID()
+    const draft = join(copies, `${name}.part-${unique}`)
+    const whole = join(copies, name)
+    const reason = await copyFolder(folder, draft)
+    if (reason === null) {
+      await rm(whole, { recursive: true, force: true })
+      await rename(draft, whole)
+      await rename(folder, join(replaced, `${name}.${Date.now()}.${unique}`))
+      await rename(whole, folder)
+      return { kind: 'replaced', folder }
+    }
+    await rm(draft, { recursive: true, force: true })
+    return { kind: 'failed', reason }
+  }
+
+  async function remove(name: string): Promise<void> {
+    refuseOtherNames(name)
+    await rm(join(copies, name), { recursive: true, force: true })
+    await rm(join(current, name), { recursive: true, force: true })
+  }
+
+  async function removeReplaced(olderThanMs: number): Promise<number> {
+    let removed = 0
+    for (const name of await readdir(replaced).catch(() => [])) {
+      if (Date.now() - Number(name.split('.')[1]) <= olderThanMs) continue
+      await rm(join(replaced, name), { recursive: true, force: true })
+      removed += 1
+    }
+    for (const name of await readdir(copies).catch(() => [])) {
+      const found = name.includes('.') ? await lstat(join(copies, name)).catch(() => null) : null
+      if (found === null || Date.now() - found.ctimeMs <= olderThanMs) continue
+      await rm(join(copies, name), { recursive: true, force: true })
+      removed += 1
+    }
+    return removed
+  }
+
+  return { open, replace, remove, removeReplaced }
+}
+
+function refuseOtherNames(name: string): void {
+  if (!idPattern('session').test(name) && !idPattern('run').test(name)) throw new TypeError('not a session or run id')
+}
+
+async function isTaken(path: string): Promise<boolean> {
+  return await lstat(path).then(() => true, falseFor('ENOENT'))
+}
+
+async function moved(from: string, to: string): Promise<boolean> {
+  return await rename(from, to).then(() => true, falseFor('ENOENT'))
+}
+
+function falseFor(code: string): (error: unknown) => boolean {
+  return (error) => {
+    if (error instanceof Error && 'code' in error && error.code === code) return false
+    throw error
+  }
+}
+
+/** Null when the copy holds everything that stayed in place while it was made, else what went wrong. */
+function copyFolder(from: string, to: string): Promise<string | null> {
+  return new Promise((resolve) => {
+    execFile('/bin/cp', ['-a', '--reflink=auto', '--', from, to], { env: { LC_ALL: 'C' } }, (error, _stdout, stderr) => {
+      const faults = stderr.split('\n').filter((line) => line !== '' && !line.endsWith('No such file or directory'))
+      // What a zombie deletes while it is read is no fault of the copy.
+      if (error === null || (error.code === 1 && faults.length === 0)) resolve(null)
+      else resolve(faults[0] ?? error.message)
+    })
+  })
+}

@@ -1,0 +1,4 @@
+import { createBubblewrap } from '../src/index.ts'
+import { sandboxContract } from './sandbox-contract.ts'
+
+sandboxContract('bubblewrap', (cacheRoot) => createBubblewrap({ cacheRoot }), { isolation: 'namespaces' })

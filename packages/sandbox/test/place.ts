@@ -1,0 +1,82 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { text } from 'node:stream/consumers'
+import { newId } from '@muster/core'
+import type { SandboxExit, SandboxProcess, SandboxSpec, Sandbox, StartOutcome } from '../src/index.ts'
+
+/** A folder that agents can pass, removed at the end. */
+export function makePlace(): { readonly root: string; remove(): void } {
+  const root = mkdtempSync('/tmp/muster-sandbox-')
+  chmodSync(root, 0o755)
+  return { root, remove: () => rmSync(root, { recursive: true, force: true, maxRetries: 5 }) }
+}
+
+export function makeSpec(over: Partial<SandboxSpec> = {}): SandboxSpec {
+  return {
+    group: { runId: newId('run'), sessionId: newId('session'), generation: 1 },
+    command: ['true'],
+    env: {},
+    files: {},
+    attachmentsFolder: null,
+    workspaceFolder: null,
+    workspaceAccess: 'none',
+    network: false,
+    resources: { cpu: 1, memory_mb: 256, pids: 64, disk_mb: 64 },
+    ...over,
+  }
+}
+
+/** Polls until the condition holds; fails after ten seconds. */
+export async function eventually(condition: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`never came true: ${what}`)
+    await delay(5)
+  }
+}
+
+export type HostView = { readonly pid: number; readonly command: string; readonly state: string }
+
+/** The processes of this host, whatever their namespace, whose command line holds a text; zombies are not alive. */
+export function living(marker: string): HostView[] {
+  const found: HostView[] = []
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      const state = /\nState:\t(\w)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 'X'
+      if (command.includes(marker) && state !== 'Z' && state !== 'X') found.push({ pid, command, state })
+    } catch {
+      // It ended while it was looked at.
+    }
+  }
+  return found
+}
+
+export function stateOf(pid: number): string {
+  try {
+    return /\nState:\t(\w)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 'X'
+  } catch {
+    return 'X'
+  }
+}
+
+export function startedProcess(outcome: StartOutcome): SandboxProcess {
+  if (outcome.kind !== 'started') throw new Error(`not started: ${JSON.stringify(outcome)}`)
+  return outcome.process
+}
+
+export type Finished = SandboxExit & { readonly stdout: string; readonly stderr: string }
+
+/** Starts, reads everything, answers when the sandbox is empty. */
+export async function runToEnd(sandbox: Sandbox, spec: SandboxSpec): Promise<Finished> {
+  const process = startedProcess(await sandbox.start(spec))
+  const [stdout, stderr, exit] = await Promise.all([text(process.stdout), text(process.stderr), process.exited])
+  return { ...exit, stdout, stderr }
+}
+
+/** A number of seconds to sleep that no other test uses, to find the sleeper by. */
+export function uniqueSleep(): string {
+  return `9${Math.floor(Math.random() * 1e9)}.${process.pid}`
+}

@@ -1,0 +1,391 @@
+import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { newId } from '@muster/core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { DEFAULT_SANDBOX_USER, findSandboxes, killGroup, type Sandbox } from '../src/index.ts'
+import { eventually, living, makePlace, makeSpec, runToEnd, startedProcess, stateOf, uniqueSleep } from './place.ts'
+import { startOtherWorker } from './start-other-worker.ts'
+
+export type SandboxCapabilities = {
+  /** `namespaces`: apart from the host in every respect. `nothing`: only what a plain child process can have. */
+  readonly isolation: 'namespaces' | 'nothing'
+}
+
+const UNPRIVILEGED = process.getuid?.() === 0 ? DEFAULT_SANDBOX_USER.uid : process.getuid?.()
+
+/** What every adapter promises; `capabilities` states where they differ. */
+export function sandboxContract(
+  name: string,
+  makeAdapter: (cacheRoot: string) => Sandbox,
+  capabilities: SandboxCapabilities,
+): void {
+  describe(`${name} keeps the contract of every sandbox`, { timeout: 30_000 }, () => {
+    const place = makePlace()
+    const cacheRoot = join(place.root, 'cache')
+    const workspace = join(place.root, 'workspace')
+    const sandbox = makeAdapter(cacheRoot)
+    const sh = (script: string, over = {}) => makeSpec({ command: ['sh', '-c', script], ...over })
+
+    beforeAll(async () => {
+      mkdirSync(workspace, { mode: 0o700 })
+      if (process.getuid?.() === 0) chownSync(workspace, DEFAULT_SANDBOX_USER.uid, DEFAULT_SANDBOX_USER.gid)
+      expect(await sandbox.probe()).toEqual({ kind: 'usable' })
+    })
+    afterAll(() => place.remove())
+
+    describe('running a program', () => {
+      it('hands over stdout, stderr and the exit code as they are', async () => {
+        const end = await runToEnd(sandbox, sh('printf out; printf err >&2; exit 7'))
+        expect(end).toMatchObject({ stdout: 'out', stderr: 'err', code: 7, fault: null })
+      })
+
+      it('tells a death by signal from an exit', async () => {
+        const end = await runToEnd(sandbox, sh('kill -TERM $$'))
+        expect(end.signal === 'SIGTERM' || end.code === 128 + 15).toBe(true)
+      })
+
+      it('ends with code 127 when the command does not exist', async () => {
+        const end = await runToEnd(sandbox, makeSpec({ command: ['no-such-command'] }))
+        expect(end).toMatchObject({ code: 127, fault: null })
+        expect(end.stderr).toContain('no-such-command')
+      })
+
+      it('passes stdin through and its end', async () => {
+        const process = startedProcess(await sandbox.start(makeSpec({ command: ['cat'] })))
+        expect(await process.stdin.write('to the agent')).toBe('written')
+        process.stdin.end()
+        let stdout = ''
+        for await (const chunk of process.stdout) stdout += chunk
+        expect(stdout).toBe('to the agent')
+        expect(await process.exited).toMatchObject({ code: 0 })
+        expect(await process.stdin.write('too late')).toBe('closed')
+      })
+
+      it('answers a write that the agent never reads once the agent is gone', async () => {
+        const process = startedProcess(await sandbox.start(sh('exec 0<&-; echo ready; exec sleep 1000')))
+        const write = process.stdin.write('x'.repeat(4 * 1024 * 1024))
+        await once(process.stdout, 'data')
+        await process.kill()
+        expect(await write).toBe('closed')
+      })
+
+      it('runs node, bash and coreutils', async () => {
+        const end = await runToEnd(sandbox, sh('node -p process.version; bash -c "echo bash"; seq 2 | sort -r | head -1; awk "BEGIN{print 5}"'))
+        expect(end.stdout.split('\n')).toEqual([process.version, 'bash', '2', '5', ''])
+      })
+
+      it('makes a fast writer wait while nobody reads', async () => {
+        const process = startedProcess(await sandbox.start(sh('exec yes muster-flood')))
+        process.stdout.once('readable', () => undefined)
+        await eventually(() => {
+          const writers = living('yes muster-flood').filter((one) => one.command.startsWith('yes'))
+          return writers.some((one) => one.state === 'S') && process.stdout.readableLength > 0
+        }, 'the writer sleeps')
+        expect(process.stdout.readableLength).toBeLessThan(1024 * 1024)
+        let read = 0
+        for await (const chunk of process.stdout) {
+          read += chunk.length
+          if (read > 32 * 1024 * 1024) break
+        }
+        await process.kill()
+        expect(read).toBeGreaterThan(32 * 1024 * 1024)
+      })
+
+      it('says how it holds each demand of the policy', async () => {
+        const process = startedProcess(await sandbox.start(makeSpec()))
+        await process.exited
+        expect(process.limits).toMatchObject({ cpu: 'not_enforced', memory: 'not_enforced', pids: 'not_enforced', disk: 'not_enforced' })
+        const isolation = capabilities.isolation === 'namespaces' ? 'enforced' : 'not_enforced'
+        expect(process.limits).toMatchObject({ network: isolation, workspace_access: isolation })
+      })
+    })
+
+    describe('what a program is given', () => {
+      it('gets a clean environment and its own variables', async () => {
+        process.env['MUSTER_TEST_SECRET'] = 'of the worker'
+        const end = await runToEnd(sandbox, makeSpec({ command: ['env'], env: { GREETING: 'a b\n=c', LANG: 'C' } }))
+        delete process.env['MUSTER_TEST_SECRET']
+        const names = end.stdout.split('\n').flatMap((line) => /^([A-Z_]+)=/.exec(line)?.[1] ?? [])
+        const own = ['PATH', 'HOME', 'LANG', 'USER', 'TMPDIR', 'PWD', 'GREETING']
+        expect(names.filter((one) => !own.includes(one) && !one.startsWith('MUSTER_'))).toEqual([])
+        expect(end.stdout).toContain('GREETING=a b\n=c')
+        expect(end.stdout).toContain('LANG=C\n')
+        expect(end.stdout).not.toContain('of the worker')
+      })
+
+      it('gets no descriptor but its three pipes', async () => {
+        const end = await runToEnd(sandbox, sh('for fd in /proc/$$/fd/*; do t=$(readlink $fd); echo "${fd##*/} $t"; done'))
+        for (const line of end.stdout.trim().split('\n')) expect(line).toMatch(/^([012] socket:|\d+ (pipe:|\/dev\/null|\/proc\/|))/)
+        expect(end.stdout).not.toContain(place.root)
+      })
+
+      it('finds its files at /agent, and cannot change them', async () => {
+        const files = { 'main.mjs': 'console.log("from a file")', 'deep/er/data.txt': 'ü' }
+        const end = await runToEnd(sandbox, makeSpec({ command: ['node', '/agent/main.mjs'], files }))
+        expect(end).toMatchObject({ stdout: 'from a file\n', code: 0 })
+        const attempt = await runToEnd(
+          sandbox,
+          sh('cd "$MUSTER_AGENT_FOLDER"; cat deep/er/data.txt; echo x > main.mjs || echo refused; rm -rf deep; chmod 777 . ; ls', { files }),
+        )
+        expect(attempt.stdout).toBe('ürefused\ndeep\nmain.mjs\n')
+      })
+
+      it('finds attachments where the variable says', async () => {
+        const attachmentsFolder = join(place.root, 'attachments')
+        mkdirSync(attachmentsFolder)
+        writeFileSync(join(attachmentsFolder, 'note.txt'), 'attached')
+        const end = await runToEnd(sandbox, sh('cat "$MUSTER_ATTACHMENTS_FOLDER/note.txt"', { attachmentsFolder }))
+        expect(end.stdout).toBe('attached')
+      })
+
+      it('works in the session folder, and what it writes stays', async () => {
+        await runToEnd(sandbox, sh('echo kept > note', { workspaceFolder: workspace, workspaceAccess: 'rw' }))
+        expect(readFileSync(join(workspace, 'note'), 'utf8')).toBe('kept\n')
+        expect(statSync(join(workspace, 'note')).uid).toBe(UNPRIVILEGED)
+        expect(statSync(join(workspace, 'note')).mode & 0o777).toBe(0o644)
+      })
+
+      it('works in an empty folder of its own without workspace access', async () => {
+        const end = await runToEnd(sandbox, sh('ls -A; echo x > gone && ls', { workspaceFolder: workspace, workspaceAccess: 'none' }))
+        expect(end).toMatchObject({ stdout: 'gone\n', code: 0 })
+        expect((await runToEnd(sandbox, sh('ls -A'))).stdout).toBe('')
+      })
+
+      it('runs without privilege, inside and outside, and cannot gain any', async () => {
+        const marker = uniqueSleep()
+        const process = startedProcess(await sandbox.start(sh(`grep -E "^(Uid|CapEff|NoNewPrivs)" /proc/self/status; sleep ${marker}`)))
+        await eventually(() => living(`sleep ${marker}`).length > 0, 'it sleeps')
+        for (const { pid } of living(marker)) expect(statSync(`/proc/${pid}`).uid).toBe(UNPRIVILEGED)
+        const [status] = await once(process.stdout, 'data')
+        expect(String(status)).not.toMatch(/Uid:\t(0\t|.*\t0\b)/)
+        expect(String(status)).toMatch(/CapEff:\t0+\n/)
+        expect(String(status)).toMatch(/NoNewPrivs:\t1/)
+        await process.kill()
+      })
+    })
+
+    describe('the end of a sandbox', () => {
+      /** A tree with children that leave the session, ignore signals, and lose their parent. */
+      const tree = (sleep: string) => `
+        trap '' HUP INT TERM QUIT
+        sleep ${sleep} & (sleep ${sleep} & exec sleep ${sleep}) &
+        setsid sh -c "trap '' TERM; sleep ${sleep}; sleep ${sleep}" &
+        (setsid setsid sleep ${sleep} &)
+        while [ "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -c '^${sleep}$')" -lt 5 ]; do :; done
+        echo planted`
+
+      it('leaves no process of a tree alive after kill', async () => {
+        const sleep = uniqueSleep()
+        const process = startedProcess(await sandbox.start(sh(`${tree(sleep)}; exec sleep ${sleep}`)))
+        await once(process.stdout, 'data')
+        expect(living(sleep).length).toBeGreaterThanOrEqual(5)
+        await process.kill()
+        expect(living(sleep)).toEqual([])
+        await process.kill()
+      })
+
+      it('leaves no process of a tree alive when the agent exits by itself', async () => {
+        const sleep = uniqueSleep()
+        const end = await runToEnd(sandbox, sh(`${tree(sleep)}; exit 3`))
+        expect(end).toMatchObject({ stdout: 'planted\n', code: 3 })
+        expect(living(sleep)).toEqual([])
+      })
+
+      it('can be killed in the instant it was started', async () => {
+        const marks = Array.from({ length: 10 }, uniqueSleep)
+        await Promise.all(
+          marks.map(async (sleep) => {
+            const process = startedProcess(await sandbox.start(makeSpec({ command: ['sleep', sleep] })))
+            await process.kill()
+            expect(living(sleep)).toEqual([])
+          }),
+        )
+      })
+
+      it('dies with a worker that is killed', async () => {
+        const sleep = uniqueSleep()
+        // Without a namespace only the first process is sure to die with its worker.
+        const script = capabilities.isolation === 'namespaces' ? `setsid sleep ${sleep} & exec sleep ${sleep}` : `exec sleep ${sleep}`
+        const worker = await startOtherWorker(name, cacheRoot, sh(script))
+        await eventually(() => living(sleep).some((one) => one.command.startsWith('sleep')), 'the agent runs')
+        await worker.end()
+        await eventually(() => living(sleep).length === 0, 'the agent died')
+      })
+
+      it('does not begin its program when its owner is no longer sure of the run', async () => {
+        const sleep = uniqueSleep()
+        const spec = sh(`touch began; exec sleep ${sleep}`, { workspaceFolder: workspace, workspaceAccess: 'rw' })
+        let seen = 0
+        const outcome = await sandbox.start(spec, async () => {
+          seen = findSandboxes({ runId: spec.group.runId }).length
+          return false
+        })
+        expect(outcome).toEqual({ kind: 'refused' })
+        expect(seen).toBeGreaterThan(0)
+        expect(findSandboxes({ runId: spec.group.runId })).toEqual([])
+        expect(() => statSync(join(workspace, 'began'))).toThrow()
+      })
+
+      it('begins its program once its owner is sure', async () => {
+        const process = startedProcess(await sandbox.start(sh('echo began'), async () => true))
+        expect(String((await once(process.stdout, 'data'))[0])).toBe('began\n')
+        expect(await process.exited).toMatchObject({ code: 0 })
+      })
+    })
+
+    describe('killing what another worker left behind', () => {
+      it('kills the group of a suspended worker, and only attempts of lower generation', async () => {
+        const sleep = uniqueSleep()
+        const group = { runId: newId('run'), sessionId: newId('session'), generation: 4 }
+        const worker = await startOtherWorker(name, cacheRoot, sh(`${tree(sleep)}; exec sleep ${sleep}`, { group }))
+        try {
+          await eventually(() => living(sleep).length >= 5, 'the tree is planted')
+          worker.child.kill('SIGSTOP')
+          await eventually(() => stateOf(worker.pid) === 'T', 'the worker is suspended')
+          expect(await killGroup({ runId: group.runId, generationBelow: 4 })).toEqual({ kind: 'gone', killed: 0 })
+          expect(await killGroup({ runId: newId('run') })).toEqual({ kind: 'gone', killed: 0 })
+          expect(living(sleep).length).toBeGreaterThanOrEqual(5)
+          const outcome = await killGroup({ runId: group.runId, generationBelow: 5 })
+          expect(outcome.kind === 'gone' && outcome.killed > 0).toBe(true)
+          expect(living(sleep)).toEqual([])
+          expect(stateOf(worker.pid)).toBe('T')
+        } finally {
+          await worker.end()
+        }
+      })
+
+      it('finds a sandbox by its session too', async () => {
+        const sleep = uniqueSleep()
+        const spec = makeSpec({ command: ['sleep', sleep] })
+        const process = startedProcess(await sandbox.start(spec))
+        await killGroup({ sessionId: spec.group.sessionId ?? '' })
+        expect(living(sleep)).toEqual([])
+        const exit = await process.exited
+        expect(exit.code === 137 || exit.signal === 'SIGKILL').toBe(true)
+        expect(exit.fault).toBeNull()
+      })
+    })
+
+    if (capabilities.isolation === 'namespaces') isolationContract(sandbox, () => place.root, workspace)
+  })
+}
+
+function isolationContract(sandbox: Sandbox, root: () => string, workspace: string): void {
+  const sh = (script: string, over = {}) => makeSpec({ command: ['sh', '-c', script], ...over })
+
+  describe('apart from the host', () => {
+    it('cannot write a workspace it may only read', async () => {
+      const over = { workspaceFolder: workspace, workspaceAccess: 'ro' as const }
+      writeFileSync(join(workspace, 'seen'), 'seen')
+      const end = await runToEnd(sandbox, sh('cat seen; touch new || echo refused; mount -o remount,rw /workspace || echo refused', over))
+      expect(end.stdout).toBe('seenrefused\nrefused\n')
+    })
+
+    it.each([
+      ['without network', { network: false }, 'refused refused'],
+      ['with the network its policy allows', { network: true }, 'connected connected'],
+    ])('%s reaches host listeners by loopback or abstract socket as the policy says', async (_title, over, expected) => {
+      const tcp = createServer((socket) => socket.end()).listen(0, '127.0.0.1')
+      const abstract = createServer((socket) => socket.end()).listen(`\0muster-test-${process.pid}`)
+      await Promise.all([once(tcp, 'listening'), once(abstract, 'listening')])
+      const address = tcp.address()
+      const port = typeof address === 'object' ? address?.port : 0
+      const script = `
+        import { connect } from 'node:net'
+        const reach = (to) => new Promise((done) => connect(to).on('connect', () => done('connected')).on('error', () => done('refused')))
+        console.log(await reach({ host: '127.0.0.1', port: ${port} }), await reach({ path: '\\0muster-test-${process.pid}' }))`
+      try {
+        const end = await runToEnd(sandbox, makeSpec({ command: ['node', '/agent/a.mjs'], files: { 'a.mjs': script }, ...over }))
+        expect(end.stdout.trim()).toBe(expected)
+      } finally {
+        tcp.close()
+        abstract.close()
+      }
+    })
+
+    it('has a loopback of its own without network', async () => {
+      const script = `
+        import { connect, createServer } from 'node:net'
+        const server = createServer((s) => s.end('own')).listen(0, '127.0.0.1', () =>
+          connect(server.address().port, '127.0.0.1').on('data', (d) => { console.log(String(d)); server.close() }))`
+      const end = await runToEnd(sandbox, makeSpec({ command: ['node', '/agent/a.mjs'], files: { 'a.mjs': script } }))
+      expect(end.stdout).toBe('own\n')
+    })
+
+    it('sees no secrets of the host, no home, no folder of another session', async () => {
+      const other = join(root(), 'other-session')
+      mkdirSync(other)
+      writeFileSync(join(other, 'secret'), 'secret')
+      const end = await runToEnd(
+        sandbox,
+        sh(`cat /etc/shadow /etc/hostname ${other}/secret; ls /root ${root()} /var /sys /boot; ls /home; ls -A /tmp; ls /etc | tr '\\n' ' '`, {
+          workspaceFolder: workspace,
+          workspaceAccess: 'rw',
+        }),
+      )
+      expect(end.stdout).toBe('agent\nalternatives group hosts ld.so.cache nsswitch.conf passwd ')
+    })
+
+    it('sees no process of the host and cannot signal one', async () => {
+      const end = await runToEnd(sandbox, sh(`ls /proc | grep -c "^[0-9]"; kill -0 ${process.pid} || echo none`))
+      const [count, signal] = end.stdout.trim().split('\n')
+      expect(Number(count)).toBeLessThan(8)
+      expect(signal).toBe('none')
+    })
+
+    it('has no capability, cannot mount, and cannot make a user namespace to get any', async () => {
+      const end = await runToEnd(
+        sandbox,
+        sh('grep CapBnd /proc/self/status; mount -t tmpfs x /tmp || echo refused; unshare -Ur true || echo refused; umount /tmp || echo refused; hostname x || echo refused'),
+      )
+      expect(end.stdout).toBe('CapBnd:\t0000000000000000\nrefused\nrefused\nrefused\nrefused\n')
+    })
+
+    it('bounds every file system in memory and has no other place to write', async () => {
+      const fill = (folder: string) => `head -c 80M /dev/zero > ${folder}/x 2>/dev/null || echo full; rm -f ${folder}/x`
+      const end = await runToEnd(
+        sandbox,
+        sh(`${['/tmp', '/dev/shm', '$HOME', '/workspace'].map(fill).join('; ')}; for d in / /dev /etc /run /home /opt /agent; do touch $d/x 2>/dev/null && echo $d; done; true`),
+      )
+      expect(end.stdout).toBe('full\nfull\nfull\nfull\n')
+    })
+
+    it('is found by its group even when the agent overwrites the memory of its init', async () => {
+      const sleep = uniqueSleep()
+      const forge = `
+        import { openSync, readFileSync, writeSync } from 'node:fs'
+        const stat = readFileSync('/proc/1/stat', 'utf8').slice(2).split(') ')[1].split(' ')
+        const [start, end] = [Number(stat[45]), Number(stat[46])]
+        try { writeSync(openSync('/proc/1/mem', 'r+'), Buffer.alloc(end - start, 120), 0, end - start, start) } catch {}
+        console.log('forged')
+        setInterval(() => {}, 1000)`
+      const spec = makeSpec({ command: ['node', '/agent/forge.mjs', sleep], files: { 'forge.mjs': forge } })
+      const process = startedProcess(await sandbox.start(spec))
+      await once(process.stdout, 'data')
+      const pids = findSandboxes({ runId: spec.group.runId }).map((one) => one.pid)
+      expect(pids).toHaveLength(2)
+      expect(pids).toContain(process.pid)
+      expect(await killGroup({ runId: spec.group.runId })).toEqual({ kind: 'gone', killed: 2 })
+      expect(living(sleep)).toEqual([])
+      await process.exited
+    })
+
+    it('cannot pass for the sandbox of another run', async () => {
+      const sleep = uniqueSleep()
+      const other = `muster-sandbox:${newId('run')}:-:1`
+      const spec = sh(`exec -a '${other}' env MUSTER_SANDBOX_GROUP=${other} sleep ${sleep}`)
+      const process = startedProcess(await sandbox.start({ ...spec, command: ['bash', ...spec.command.slice(1)] }))
+      await eventually(() => living(`sleep ${sleep}`).some((one) => one.command.startsWith('sleep')), 'it sleeps')
+      expect(findSandboxes({ runId: other.split(':')[1] ?? '' })).toEqual([])
+      await process.kill()
+    })
+
+    it('says in words why a sandbox could not be set up', async () => {
+      const end = await runToEnd(sandbox, makeSpec({ workspaceFolder: '/no/such/folder', workspaceAccess: 'rw' }))
+      expect(end.code).toBeNull()
+      expect(end.fault).toContain('/no/such/folder')
+    })
+  })
+}

@@ -1,0 +1,25 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { SandboxSpec } from '../src/index.ts'
+
+export type OtherWorker = { readonly pid: number; readonly child: ChildProcess; end(): Promise<void> }
+
+/** Resolves once the other worker has started the sandbox. */
+export async function startOtherWorker(runtime: string, cacheRoot: string, spec: SandboxSpec): Promise<OtherWorker> {
+  const script = fileURLToPath(new URL('other-worker.ts', import.meta.url))
+  const child = spawn(process.execPath, [script, runtime, cacheRoot, JSON.stringify(spec)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [said] = await once(child.stdout, 'data')
+  if (String(said) !== 'started\n' || child.pid === undefined) throw new Error(`the other worker said ${said}`)
+  const ended = once(child, 'exit')
+  return {
+    pid: child.pid,
+    child,
+    end: async () => {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}

@@ -1,0 +1,149 @@
+import { type Agent, agentSchema, type CreateAgent, idPattern, type PatchAgent } from '@muster/contracts'
+import { AppError, newId } from '@muster/core'
+import { z } from 'zod'
+import { agentConfigurationOf } from './agent-configuration.ts'
+import type { Database } from './database.ts'
+import { mergeAgentConfig, mergeAgentLimits } from './merge-agent.ts'
+import { type Configured, isDefaultConfig } from './node-config.ts'
+import { ordinaryRead } from './ordinary-read.ts'
+import { type Page, pageFrom, type PageRequest } from './page.ts'
+import { execute, executeOne } from './statement.ts'
+import { timestamp } from './timestamp.ts'
+import { transaction } from './transaction.ts'
+
+const COLUMNS = 'id, workspace_id, key, name, config, limits, weight, active, paused, version, config_version, created_at, updated_at'
+const ROW = z
+  .object({ created_at: timestamp, updated_at: timestamp, config_version: z.int() })
+  .loose()
+  .transform(({ config_version, ...agent }) => ({ agent: agentSchema.parse(agent), configVersion: config_version }))
+
+const INSERT = {
+  name: 'insert_agent',
+  text: `WITH made AS (
+      INSERT INTO agents (id, workspace_id, key, name, config, limits, weight, active, paused) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+      ON CONFLICT (workspace_id, key) WHERE deleted_at IS NULL DO NOTHING RETURNING ${COLUMNS}
+    ), kept AS (
+      INSERT INTO agent_versions (agent_id, version, config) SELECT id, version, config FROM made
+    ) SELECT * FROM made`,
+  row: ROW,
+}
+const LOCK = {
+  name: 'lock_agent',
+  text: `SELECT ${COLUMNS} FROM agents WHERE workspace_id = $1 AND deleted_at IS NULL AND (id = $2 OR key = $3) FOR UPDATE`,
+  row: ROW,
+}
+const UPDATE = {
+  name: 'update_agent',
+  text: `WITH made AS (
+      UPDATE agents SET name = $2, config = $3, limits = $4, weight = $5, active = $6, paused = $7, version = $8, updated_at = now(),
+        config_version = nextval('config_version'), configured_at = now()
+      WHERE id = $1 RETURNING ${COLUMNS}
+    ), kept AS (
+      INSERT INTO agent_versions (agent_id, version, config) SELECT id, version, config FROM made ON CONFLICT DO NOTHING
+    ) SELECT * FROM made`,
+  row: ROW,
+}
+const DELETE = {
+  name: 'delete_agent',
+  text: `UPDATE agents SET deleted_at = now(), updated_at = now() WHERE id = $1
+      AND NOT EXISTS (SELECT FROM runs WHERE agent_id = $1 AND status = 'queued')
+      AND NOT EXISTS (SELECT FROM runs WHERE agent_id = $1 AND status IN ('running', 'waiting'))
+    RETURNING id`,
+  row: z.object({ id: z.string() }),
+}
+
+/** Makes version 1 of an agent; throws `agent_exists` when the workspace has an agent of that key. */
+export async function createAgent(database: Database, workspaceId: string, input: CreateAgent): Promise<Configured<Agent>> {
+  const [row] = await execute(database.pool, INSERT, [
+    newId('agent'),
+    workspaceId,
+    input.key,
+    input.name ?? input.key,
+    JSON.stringify(input.config),
+    JSON.stringify({ concurrency: input.limits?.concurrency ?? null, lanes: input.limits?.lanes ?? {} }),
+    input.weight ?? 1,
+    input.active ?? true,
+    input.paused ?? false,
+  ])
+  if (row === undefined) throw new AppError('agent_exists', `an agent of this workspace has the key "${input.key}" already`)
+  const configuration = agentConfigurationOf(row.agent, row.configVersion).filter((config) => !isDefaultConfig(config))
+  return { resource: row.agent, configuration }
+}
+
+/** Writes the fields that are given; a `config` makes a new version. Null when there is no such agent. */
+export function patchAgent(
+  database: Database,
+  workspaceId: string,
+  idOrKey: string,
+  patch: PatchAgent,
+): Promise<Configured<Agent> | null> {
+  return transaction(database.pool, async (on) => {
+    const [old] = await execute(on, LOCK, [workspaceId, ...idAndKey(idOrKey)])
+    if (old === undefined) return null
+    const row = await executeOne(on, UPDATE, [
+      old.agent.id,
+      patch.name ?? old.agent.name,
+      JSON.stringify(patch.config === undefined ? old.agent.config : mergeAgentConfig(old.agent.config, patch.config)),
+      JSON.stringify(patch.limits === undefined ? old.agent.limits : mergeAgentLimits(old.agent.limits, patch.limits)),
+      patch.weight ?? old.agent.weight,
+      patch.active ?? old.agent.active,
+      patch.paused ?? old.agent.paused,
+      old.agent.version + (patch.config === undefined ? 0 : 1),
+    ])
+    return { resource: row.agent, configuration: agentConfigurationOf(row.agent, row.configVersion) }
+  })
+}
+
+/** Takes an agent out of the lists; its runs stay readable. Refused (`busy`) while it has unfinished runs. */
+export async function deleteAgent(database: Database, workspaceId: string, idOrKey: string): Promise<'deleted' | 'busy' | 'absent'> {
+  return transaction(database.pool, async (on) => {
+    const [old] = await execute(on, LOCK, [workspaceId, ...idAndKey(idOrKey)])
+    if (old === undefined) return 'absent'
+    return (await execute(on, DELETE, [old.agent.id])).length === 0 ? 'busy' : 'deleted'
+  })
+}
+
+/** An agent that is not deleted, by id or key. */
+export async function findAgent({ prisma }: Database, workspaceId: string, idOrKey: string): Promise<Agent | null> {
+  const row = await ordinaryRead(() => prisma.agent.findFirst({ where: whereOne(workspaceId, idOrKey) }))
+  return row === null ? null : agentOf(row)
+}
+
+export async function listAgents({ prisma }: Database, workspaceId: string, page: PageRequest): Promise<Page<Agent>> {
+  const rows = await ordinaryRead(() =>
+    prisma.agent.findMany({
+      where: { workspaceId, deletedAt: null, ...(page.before === null ? {} : { id: { lt: page.before } }) },
+      orderBy: { id: 'desc' },
+      take: page.limit + 1,
+    }),
+  )
+  return pageFrom(rows, page, (row) => row.id, agentOf)
+}
+
+/** An id or null, and a key or null: a text in the form of an id never names an agent by key. */
+const idAndKey = (idOrKey: string): readonly [string | null, string | null] =>
+  idPattern('agent').test(idOrKey) ? [idOrKey, null] : [null, idOrKey]
+
+const whereOne = (workspaceId: string, idOrKey: string) => ({
+  workspaceId,
+  deletedAt: null,
+  ...(idPattern('agent').test(idOrKey) ? { id: idOrKey } : { key: idOrKey }),
+})
+
+type PrismaAgent = NonNullable<Awaited<ReturnType<Database['prisma']['agent']['findFirst']>>>
+
+const agentOf = (row: PrismaAgent): Agent =>
+  agentSchema.parse({
+    id: row.id,
+    workspace_id: row.workspaceId,
+    key: row.key,
+    name: row.name,
+    config: row.config,
+    limits: row.limits,
+    weight: row.weight,
+    active: row.active,
+    paused: row.paused,
+    version: row.version,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  })

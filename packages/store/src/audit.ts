@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { execute, type Queryable } from './statement.ts'
+
+const FINDINGS = {
+  name: 'audit',
+  text: `
+    SELECT 'session_overlap' AS code, min(id) AS run_id, 'session ' || session_id || ' holds ' || count(*) || ' runs' AS detail
+      FROM runs WHERE status IN ('running', 'waiting') AND session_id IS NOT NULL GROUP BY session_id HAVING count(*) > 1
+    UNION ALL
+    SELECT 'session_stuck', min(r.id), 'session ' || s.id || ' has queued runs and no current one'
+      FROM sessions s JOIN runs r ON r.session_id = s.id AND r.status = 'queued' AND r.session_order IS NOT NULL
+      LEFT JOIN runs c ON c.id = s.current_run_id
+      WHERE c.id IS NULL OR c.status NOT IN ('queued', 'running', 'waiting') GROUP BY s.id
+    UNION ALL
+    SELECT 'run_on_dead_node', r.id, 'node ' || r.node_id || ' is ' || coalesce(n.status, 'unknown') || ' since ' || coalesce(n.last_beat_at::text, 'ever')
+      FROM runs r LEFT JOIN nodes n ON n.id = r.node_id
+      WHERE r.status IN ('running', 'waiting') AND (n.id IS NULL OR (n.status IN ('inactive', 'disconnected') AND n.last_beat_at < now() - interval '15 seconds'))
+    UNION ALL
+    SELECT 'task_run_mismatch', r.id, 'task ' || t.id || ' is ' || t.status || ', its run is ' || r.status
+      FROM tasks t JOIN runs r ON r.id = t.run_id
+      WHERE t.status <> task_status_of(r.status, r.scheduled) AND t.status NOT IN ('blocked', 'claimed')
+        AND NOT (t.status IN ('scheduled', 'pending') AND r.status = 'queued') AND t.updated_at > now() - interval '1 day'
+    UNION ALL
+    SELECT 'event_hole', e.run_id, 'has ' || e.n || ' events, the last is ' || e.last || ', the run says ' || r.last_seq
+      FROM (SELECT run_id, count(*) AS n, max(seq) AS last, min(seq) AS first FROM events WHERE run_id IN (
+              SELECT id FROM runs WHERE status IN ('running', 'waiting') OR ended_at > now() - interval '10 minutes' ORDER BY id DESC LIMIT 20000)
+            GROUP BY run_id) e JOIN runs r ON r.id = e.run_id
+      WHERE e.n <> e.last OR e.first <> 1 OR e.last <> r.last_seq
+    LIMIT 1000`,
+  row: z.object({
+    code: z.enum(['session_overlap', 'session_stuck', 'run_on_dead_node', 'task_run_mismatch', 'event_hole']),
+    run_id: z.string().nullable(),
+    detail: z.string(),
+  }),
+}
+export type Finding = z.infer<typeof FINDINGS.row>
+
+/** What Postgres alone shows to be wrong, in one snapshot. For operators: it reads sessions and recent events. */
+export const auditStore = (on: Queryable): Promise<Finding[]> => execute(on, FINDINGS, [])

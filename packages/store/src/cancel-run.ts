@@ -1,0 +1,15 @@
+import { z } from 'zod'
+import { type Moves, movesSchema } from './moves.ts'
+import { executeOne, type Queryable } from './statement.ts'
+
+const STATEMENT = {
+  name: 'cancel_run',
+  text: 'SELECT cancel_run($1, $2, $3) AS answer',
+  row: z.object({ answer: movesSchema.extend({ outcome: z.enum(['cancelled', 'requested', 'ended']) }) }),
+}
+export type CancelVerdict = Moves & { readonly outcome: 'cancelled' | 'requested' | 'ended' }
+
+/** Ends a queued run `cancelled`; asks a held one to cancel; leaves an ended one as it is. */
+export async function cancelRun(on: Queryable, runId: string, code: string, reason: string): Promise<CancelVerdict> {
+  return (await executeOne(on, STATEMENT, [runId, code, reason])).answer
+}

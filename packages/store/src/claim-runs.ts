@@ -1,0 +1,72 @@
+import { agentConfigSchema, jsonObjectSchema, jsonValueSchema, policySchema, usageSchema } from '@muster/contracts'
+import { z } from 'zod'
+import { execute, type Queryable } from './statement.ts'
+
+/** A run as its claimer holds it: all that an execution needs. */
+export const claimedRunSchema = z.object({
+  run_id: z.string(),
+  task_id: z.string(),
+  task_type: z.string(),
+  workspace_id: z.string(),
+  agent_id: z.string(),
+  agent_key: z.string(),
+  agent_version: z.int(),
+  session_id: z.string().nullable(),
+  session_key: z.string().nullable(),
+  lane: z.string(),
+  generation: z.int(),
+  admission: z.int(),
+  attempt_number: z.int(),
+  attempt_count: z.int(),
+  max_attempts: z.int(),
+  losses: z.int(),
+  hand_backs: z.int(),
+  /** Number of the `run.started` event of this claim. */
+  seq: z.int(),
+  started_at: z.coerce.date(),
+  message: z.string(),
+  extra_system_prompt: z.string().nullable(),
+  policy: policySchema,
+  timeout_ms: z.int(),
+  label: z.string().nullable(),
+  metadata: jsonObjectSchema,
+  usage: usageSchema.nullable(),
+  config: agentConfigSchema,
+  state: jsonValueSchema.nullable(),
+  /** The last earlier attempt in this run's folder, if any: what it left may have to be killed first. */
+  previous: z
+    .object({ run_id: z.string(), generation: z.int(), status: z.string(), host_identity: z.string().nullable() })
+    .nullable(),
+})
+export type ClaimedRun = z.infer<typeof claimedRunSchema>
+
+const STATEMENT = {
+  name: 'claim_runs',
+  text: 'SELECT * FROM claim_runs($1, $2)',
+  row: z.object({
+    run_id: z.string(),
+    admission: z.int(),
+    verdict: z.enum(['claimed', 'mine', 'taken', 'refused', 'node_dead']),
+    claimed: claimedRunSchema.nullable(),
+  }),
+}
+
+export type Claim = { readonly runId: string; readonly admission: number }
+export type ClaimVerdict =
+  | { readonly verdict: 'claimed' | 'mine'; readonly run: ClaimedRun }
+  | { readonly verdict: 'taken' | 'refused' | 'node_dead' }
+
+/** Claims runs for a node, one verdict an item, in order: `queued -> running`, the generation raised, the attempt opened. */
+export async function claimRuns(on: Queryable, nodeId: string, claims: readonly Claim[]): Promise<readonly ClaimVerdict[]> {
+  const items = claims.map((claim) => ({ run_id: claim.runId, admission: claim.admission }))
+  const rows = await execute(on, STATEMENT, [nodeId, JSON.stringify(items)])
+  return claims.map((claim) => {
+    const row = rows.find((each) => each.run_id === claim.runId && each.admission === claim.admission)
+    if (row === undefined) throw new Error(`claim of ${claim.runId} was not answered`)
+    if (row.verdict === 'claimed' || row.verdict === 'mine') {
+      if (row.claimed === null) throw new Error(`claim of ${claim.runId} was answered without the run`)
+      return { verdict: row.verdict, run: row.claimed }
+    }
+    return { verdict: row.verdict }
+  })
+}

@@ -1,0 +1,118 @@
+import { z } from 'zod'
+import { type Moves, movesSchema } from './moves.ts'
+import { type Offer, offerSchema } from './offer.ts'
+import { execute, executeOne, type Queryable } from './statement.ts'
+
+const TAKE_TICK = { name: 'take_tick', text: 'SELECT take_tick() AS taken', row: z.object({ taken: z.boolean() }) }
+const AGE_NODES = { name: 'age_nodes', text: 'SELECT age_nodes() AS died', row: z.object({ died: z.int() }) }
+const TAKE_LOST = { name: 'take_lost', text: 'SELECT take_lost($1, $2) AS moves', row: z.object({ moves: movesSchema }) }
+const EXPIRE = { name: 'expire_runs', text: 'SELECT expire_runs($1) AS moves', row: z.object({ moves: movesSchema }) }
+const MAKE_DUE = { name: 'make_due', text: 'SELECT make_due($1) AS offers', row: z.object({ offers: z.array(offerSchema) }) }
+const MEND = { name: 'mend_sessions', text: 'SELECT mend_sessions($1) AS offers', row: z.object({ offers: z.array(offerSchema) }) }
+const IDS = z.object({ id: z.string() })
+const RECENT = {
+  name: 'recently_offerable',
+  text: `(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.offerable_at > now() - interval '30 seconds'
+      AND (r.not_before IS NULL OR r.not_before <= now() + interval '10 minutes')
+      AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id)) LIMIT 5000)
+    UNION
+    (SELECT r.id FROM sessions s JOIN runs r ON r.id = s.current_run_id
+      WHERE s.current_run_id IS NOT NULL AND s.named_at > now() - interval '30 seconds' AND r.status = 'queued'
+        AND (r.not_before IS NULL OR r.not_before <= now() + interval '10 minutes') LIMIT 5000)
+    UNION
+    (SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.scheduled AND r.not_before <= now() + interval '10 minutes'
+      AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))
+      ORDER BY r.not_before LIMIT 5000)`,
+  row: IDS,
+}
+const PAGE = {
+  name: 'offerable_page',
+  text: `SELECT r.id, r.session_id, (r.session_id IS NULL OR s.current_run_id = r.id)
+      AND (r.not_before IS NULL OR r.not_before <= now() + interval '10 minutes') AS offerable,
+      r.session_id IS NOT NULL AND s.current_run_id IS NULL AND r.session_order IS NOT NULL AS stuck
+    FROM runs r LEFT JOIN sessions s ON s.id = r.session_id WHERE r.status = 'queued' AND r.id > $1 ORDER BY r.id LIMIT $2`,
+  row: z.object({ id: z.string(), session_id: z.string().nullable(), offerable: z.boolean(), stuck: z.boolean() }),
+}
+const OFFERS = {
+  name: 'offers_of',
+  text: `SELECT offer_of(r) AS offer FROM runs r LEFT JOIN sessions s ON s.id = r.session_id
+    WHERE r.id = ANY ($1) AND r.status = 'queued' AND (r.session_id IS NULL OR s.current_run_id = r.id)`,
+  row: z.object({ offer: offerSchema }),
+}
+const HELD = {
+  name: 'held_runs',
+  text: `SELECT r.id, r.admission, r.node_id, offer_of(r) AS offer FROM runs r WHERE r.status IN ('running', 'waiting') AND r.node_id IS NOT NULL`,
+  row: z.object({ id: z.string(), admission: z.int(), node_id: z.string(), offer: offerSchema }),
+}
+const NODES = {
+  name: 'node_states',
+  text: `SELECT id, status IN ('active', 'draining') AS alive, claiming FROM nodes WHERE id = ANY ($1)`,
+  row: z.object({
+    id: z.string(),
+    alive: z.boolean(),
+    claiming: z.array(z.object({ run_id: z.string(), admission: z.int() })),
+  }),
+}
+const STATUSES = {
+  name: 'queued_among',
+  text: `SELECT id, status, admission FROM runs WHERE id = ANY ($1)`,
+  row: z.object({ id: z.string(), status: z.string(), admission: z.int() }),
+}
+const RAISE = { name: 'raise_epoch', text: 'SELECT raise_epoch() AS epoch', row: z.object({ epoch: z.int().nullable() }) }
+const EPOCH = { name: 'read_epoch', text: 'SELECT epoch FROM fleet', row: z.object({ epoch: z.int() }) }
+const BURN = {
+  name: 'burn_admission',
+  text: 'SELECT burn_admission($1, $2) AS runs',
+  row: z.object({ runs: z.boolean() }),
+}
+
+export const takeTick = async (on: Queryable): Promise<boolean> => (await executeOne(on, TAKE_TICK, [])).taken
+
+/** Ages every living node by a tick; answers how many are dead now that were not before. */
+export const ageNodes = async (on: Queryable): Promise<number> => (await executeOne(on, AGE_NODES, [])).died
+
+/** Takes held runs whose node is dead, silent about them, or past their time; at `lossesMax` losses in a row a run ends. */
+export const takeLost = async (on: Queryable, lossesMax: number, limit: number): Promise<Moves> =>
+  (await executeOne(on, TAKE_LOST, [lossesMax, limit])).moves
+
+export const expireRuns = async (on: Queryable, limit: number): Promise<Moves> => (await executeOne(on, EXPIRE, [limit])).moves
+
+/** Runs whose time has come join their session's order; answers what is to be offered. */
+export const makeDue = async (on: Queryable, limit: number): Promise<readonly Offer[]> =>
+  (await executeOne(on, MAKE_DUE, [limit])).offers
+
+export const mendSessions = async (on: Queryable, sessionIds: readonly string[]): Promise<readonly Offer[]> =>
+  (await executeOne(on, MEND, [sessionIds])).offers
+
+/** Ids of runs that became offerable in the last 30 s or become due within ten minutes. */
+export const recentlyOfferable = async (on: Queryable): Promise<readonly string[]> =>
+  (await execute(on, RECENT, [])).map((row) => row.id)
+
+/** One page of the queued runs by id, for the slow cursor. */
+export const offerablePage = (on: Queryable, afterId: string, limit: number): Promise<z.infer<typeof PAGE.row>[]> =>
+  execute(on, PAGE, [afterId, limit])
+
+/** Offers of those among the runs that may be offered now. */
+export const offersOf = async (on: Queryable, runIds: readonly string[]): Promise<readonly Offer[]> =>
+  runIds.length === 0 ? [] : (await execute(on, OFFERS, [runIds])).map((row) => row.offer)
+
+export type Held = { readonly runId: string; readonly admission: number; readonly nodeId: string; readonly offer: Offer }
+
+/** Every run that a node holds, with the admission it runs under. */
+export const heldRuns = async (on: Queryable): Promise<readonly Held[]> =>
+  (await execute(on, HELD, [])).map((row) => ({ runId: row.id, admission: row.admission, nodeId: row.node_id, offer: row.offer }))
+
+export const nodeStates = (on: Queryable, nodeIds: readonly string[]): Promise<z.infer<typeof NODES.row>[]> =>
+  execute(on, NODES, [nodeIds])
+
+export const runStates = (on: Queryable, runIds: readonly string[]): Promise<z.infer<typeof STATUSES.row>[]> =>
+  execute(on, STATUSES, [runIds])
+
+/** Raises the epoch; null when it was raised within the last 3 s. */
+export const raiseEpoch = async (on: Queryable): Promise<number | null> => (await executeOne(on, RAISE, [])).epoch
+
+export const readEpoch = async (on: Queryable): Promise<number> => (await executeOne(on, EPOCH, [])).epoch
+
+/** Makes a claim under this admission impossible; true when the run runs under it already. */
+export const burnAdmission = async (on: Queryable, runId: string, admission: number): Promise<boolean> =>
+  (await executeOne(on, BURN, [runId, admission])).runs

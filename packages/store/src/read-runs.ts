@@ -1,0 +1,108 @@
+import { type Attempt, attemptSchema, type Run, runSchema } from '@muster/contracts'
+import { NO_USAGE } from '@muster/core'
+import type { Database } from './database.ts'
+import type { Attempt as AttemptRow, Run as RunRow } from './generated/client.ts'
+import { type ListFilter, whereAgent, whereText } from './list-filter.ts'
+import { ordinaryRead } from './ordinary-read.ts'
+import { type Page, pageFrom, type PageRequest } from './page.ts'
+import { whereSession } from './read-sessions.ts'
+import { firstIdAt } from './first-id-at.ts'
+import { storedObject, storedValue } from './stored-json.ts'
+
+const RESOURCE = runSchema.extend({ metadata: storedObject, output: storedValue.nullable() })
+
+export async function findRun({ prisma }: Database, workspaceId: string, id: string): Promise<Run | null> {
+  const row = await ordinaryRead(() => prisma.run.findFirst({ where: { workspaceId, id } }))
+  return row === null ? null : runOf(row)
+}
+
+/** A run's time of creation is the one in its id. */
+export async function listRuns(
+  database: Database,
+  workspaceId: string,
+  filter: ListFilter,
+  page: PageRequest,
+): Promise<Page<Run>> {
+  const session = await whereSession(database, workspaceId, filter.session)
+  const { createdAfter, createdBefore } = filter
+  const rows = await ordinaryRead(() =>
+    database.prisma.run.findMany({
+      where: {
+        workspaceId,
+        ...whereAgent(filter.agent),
+        ...whereText('status', filter.status),
+        ...whereText('lane', filter.lane),
+        ...whereText('label', filter.label),
+        ...session,
+        AND: [
+          page.before === null ? {} : { id: { lt: page.before } },
+          createdAfter === undefined ? {} : { id: { gte: firstIdAt('run', createdAfter) } },
+          createdBefore === undefined ? {} : { id: { lt: firstIdAt('run', createdBefore) } },
+        ],
+      },
+      orderBy: { id: 'desc' },
+      take: page.limit + 1,
+    }),
+  )
+  return pageFrom(rows, page, (row) => row.id, runOf)
+}
+
+/** The attempts of a run, newest first; `before` is a number. */
+export async function listAttempts({ prisma }: Database, runId: string, page: PageRequest): Promise<Page<Attempt>> {
+  const rows = await ordinaryRead(() =>
+    prisma.attempt.findMany({
+      where: { runId, ...(page.before === null ? {} : { number: { lt: Number(page.before) } }) },
+      orderBy: { number: 'desc' },
+      take: page.limit + 1,
+    }),
+  )
+  return pageFrom(rows, page, (row) => String(row.number), attemptOf)
+}
+
+const attemptOf = (row: AttemptRow): Attempt =>
+  attemptSchema.parse({
+    number: row.number,
+    generation: row.generation,
+    node_id: row.nodeId,
+    runtime: row.runtime,
+    status: row.status,
+    started_at: row.startedAt.toISOString(),
+    ended_at: row.endedAt?.toISOString() ?? null,
+    exit_code: row.exitCode,
+    failure: row.failure,
+    limits: row.limits,
+  })
+
+const runOf = (row: RunRow): Run =>
+  RESOURCE.parse({
+    id: row.id,
+    task_id: row.taskId,
+    session_id: row.sessionId,
+    agent_id: row.agentId,
+    agent_key: row.agentKey,
+    agent_version: row.agentVersion,
+    lane: row.lane,
+    class_key: row.classKey,
+    pool: row.pool,
+    status: row.status,
+    generation: row.generation,
+    attempt_count: row.attemptCount,
+    max_attempts: row.maxAttempts,
+    priority: row.priority,
+    message: row.message,
+    policy: row.policy,
+    timeout_ms: row.timeoutMs,
+    not_before: row.notBefore?.toISOString() ?? null,
+    expires_at: row.expiresAt?.toISOString() ?? null,
+    queued_at: row.queuedAt.toISOString(),
+    started_at: row.startedAt?.toISOString() ?? null,
+    ended_at: row.endedAt?.toISOString() ?? null,
+    node_id: row.nodeId,
+    cancel_requested_at: row.cancelRequestedAt?.toISOString() ?? null,
+    output: row.output,
+    output_truncated: row.outputTruncated,
+    failure: row.failure,
+    usage: row.usage ?? NO_USAGE,
+    label: row.label,
+    metadata: row.metadata,
+  })

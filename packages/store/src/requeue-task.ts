@@ -1,0 +1,21 @@
+import { taskStatusSchema } from '@muster/contracts'
+import { z } from 'zod'
+import { type Offer, offerSchema } from './offer.ts'
+import { executeOne, type Queryable } from './statement.ts'
+
+const STATEMENT = {
+  name: 'requeue_task',
+  text: 'SELECT requeue_task($1, $2) AS answer',
+  row: z.object({
+    answer: z.object({ outcome: z.enum(['requeued', 'refused']), status: taskStatusSchema, offers: z.array(offerSchema) }),
+  }),
+}
+
+/** Gives a dead letter a new run at the end of its session; refuses any other status, naming it. */
+export async function requeueTask(
+  on: Queryable,
+  taskId: string,
+  newRunId: string,
+): Promise<{ outcome: 'requeued' | 'refused'; status: z.infer<typeof taskStatusSchema>; offers: readonly Offer[] }> {
+  return (await executeOne(on, STATEMENT, [taskId, newRunId])).answer
+}

@@ -1,0 +1,297 @@
+-- The tables of the road of a command. Ids sort by time, so they are compared byte by byte (collation "C").
+
+CREATE SEQUENCE config_version;
+CREATE SEQUENCE run_order;
+
+CREATE TABLE fleet (
+  id            integer PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+  epoch         bigint NOT NULL DEFAULT 1,
+  raised_at     timestamptz NOT NULL DEFAULT '-infinity',
+  ticked_at     timestamptz NOT NULL DEFAULT '-infinity',
+  sessions_root text
+);
+INSERT INTO fleet DEFAULT VALUES;
+
+CREATE TABLE workspaces (
+  id                text COLLATE "C" PRIMARY KEY,
+  key               text COLLATE "C" NOT NULL UNIQUE,
+  name              text NOT NULL,
+  concurrency_limit integer,
+  weight            double precision NOT NULL DEFAULT 1,
+  paused            boolean NOT NULL DEFAULT false,
+  config_version    bigint NOT NULL DEFAULT nextval('config_version'),
+  configured_at     timestamptz NOT NULL DEFAULT now(),
+  created_at        timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX workspaces_configured_at ON workspaces (configured_at);
+
+CREATE TABLE api_keys (
+  id           text COLLATE "C" PRIMARY KEY,
+  workspace_id text COLLATE "C" NOT NULL REFERENCES workspaces,
+  name         text,
+  hash         bytea NOT NULL UNIQUE,
+  created_at   timestamptz NOT NULL DEFAULT now(),
+  revoked_at   timestamptz
+);
+CREATE INDEX api_keys_workspace_id ON api_keys (workspace_id);
+
+CREATE TABLE agents (
+  id             text COLLATE "C" PRIMARY KEY,
+  workspace_id   text COLLATE "C" NOT NULL REFERENCES workspaces,
+  key            text COLLATE "C" NOT NULL,
+  name           text NOT NULL,
+  config         jsonb NOT NULL,
+  limits         jsonb NOT NULL,
+  weight         double precision NOT NULL DEFAULT 1,
+  active         boolean NOT NULL DEFAULT true,
+  paused         boolean NOT NULL DEFAULT false,
+  version        integer NOT NULL DEFAULT 1,
+  config_version bigint NOT NULL DEFAULT nextval('config_version'),
+  configured_at  timestamptz NOT NULL DEFAULT now(),
+  created_at     timestamptz NOT NULL DEFAULT now(),
+  updated_at     timestamptz NOT NULL DEFAULT now(),
+  deleted_at     timestamptz
+);
+CREATE UNIQUE INDEX agents_key ON agents (workspace_id, key) WHERE deleted_at IS NULL;
+CREATE INDEX agents_workspace_id ON agents (workspace_id, id);
+CREATE INDEX agents_configured_at ON agents (configured_at);
+
+CREATE TABLE agent_versions (
+  agent_id   text COLLATE "C" NOT NULL REFERENCES agents,
+  version    integer NOT NULL,
+  config     jsonb NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (agent_id, version)
+);
+
+CREATE TABLE classes (
+  key               text COLLATE "C" PRIMARY KEY,
+  workspace_id      text COLLATE "C" NOT NULL,
+  agent_id          text COLLATE "C" NOT NULL,
+  agent_key         text COLLATE "C" NOT NULL,
+  lane              text COLLATE "C" NOT NULL,
+  pool              text NOT NULL,
+  policy            jsonb NOT NULL,
+  concurrency_limit integer,
+  weight            double precision NOT NULL DEFAULT 1,
+  paused            boolean NOT NULL DEFAULT false,
+  config_version    bigint NOT NULL DEFAULT 0,
+  configured_at     timestamptz NOT NULL DEFAULT now(),
+  created_at        timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX classes_workspace_id ON classes (workspace_id, key);
+CREATE INDEX classes_configured_at ON classes (configured_at) WHERE config_version > 0;
+
+CREATE TABLE sessions (
+  id             text COLLATE "C" PRIMARY KEY,
+  workspace_id   text COLLATE "C" NOT NULL,
+  agent_id       text COLLATE "C" NOT NULL,
+  agent_key      text COLLATE "C" NOT NULL,
+  key            text COLLATE "C" NOT NULL,
+  current_run_id text COLLATE "C",
+  named_at       timestamptz,
+  created_at     timestamptz NOT NULL DEFAULT now(),
+  last_active_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (workspace_id, agent_id, key)
+);
+CREATE INDEX sessions_workspace_id ON sessions (workspace_id, id);
+CREATE INDEX sessions_named_at ON sessions (named_at) WHERE current_run_id IS NOT NULL;
+
+CREATE TABLE tasks (
+  id              text COLLATE "C" PRIMARY KEY,
+  workspace_id    text COLLATE "C" NOT NULL,
+  agent_id        text COLLATE "C" NOT NULL,
+  agent_key       text COLLATE "C" NOT NULL,
+  type            text NOT NULL,
+  status          text NOT NULL,
+  run_id          text COLLATE "C" NOT NULL,
+  session_id      text COLLATE "C",
+  label           text,
+  lane            text COLLATE "C" NOT NULL,
+  priority        integer NOT NULL,
+  metadata        jsonb NOT NULL,
+  idempotency_key text COLLATE "C",
+  fingerprint     bytea,
+  output          jsonb,
+  failure         jsonb,
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  updated_at      timestamptz NOT NULL DEFAULT now(),
+  archived_at     timestamptz
+);
+CREATE UNIQUE INDEX tasks_idempotency_key ON tasks (workspace_id, agent_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX tasks_workspace_id ON tasks (workspace_id, id);
+
+CREATE TABLE runs (
+  id                  text COLLATE "C" PRIMARY KEY,
+  task_id             text COLLATE "C" NOT NULL,
+  workspace_id        text COLLATE "C" NOT NULL,
+  agent_id            text COLLATE "C" NOT NULL,
+  agent_key           text COLLATE "C" NOT NULL,
+  agent_version       integer NOT NULL,
+  session_id          text COLLATE "C",
+  lane                text COLLATE "C" NOT NULL,
+  class_key           text COLLATE "C" NOT NULL,
+  pool                text NOT NULL,
+  job_name            text NOT NULL,
+  status              text NOT NULL,
+  generation          integer NOT NULL DEFAULT 0,
+  admission           bigint NOT NULL DEFAULT 0,
+  attempt_number      integer NOT NULL DEFAULT 0,
+  attempt_count       integer NOT NULL DEFAULT 0,
+  max_attempts        integer NOT NULL,
+  losses              integer NOT NULL DEFAULT 0,
+  hand_backs          integer NOT NULL DEFAULT 0,
+  unnamed_beats       integer NOT NULL DEFAULT 0,
+  priority            integer NOT NULL,
+  run_order           bigint NOT NULL,
+  session_order       bigint,
+  front               boolean NOT NULL DEFAULT false,
+  scheduled           boolean NOT NULL DEFAULT false,
+  message             text NOT NULL,
+  extra_system_prompt text,
+  policy              jsonb NOT NULL,
+  timeout_ms          integer NOT NULL,
+  not_before          timestamptz,
+  expires_at          timestamptz,
+  offerable_at        timestamptz,
+  queued_at           timestamptz NOT NULL DEFAULT now(),
+  started_at          timestamptz,
+  attempt_started_at  timestamptz,
+  ended_at            timestamptz,
+  node_id             text COLLATE "C",
+  cancel_requested_at timestamptz,
+  cancel_code         text,
+  cancel_reason       text,
+  output              jsonb,
+  output_truncated    boolean NOT NULL DEFAULT false,
+  failure             jsonb,
+  usage               jsonb,
+  label               text,
+  metadata            jsonb NOT NULL,
+  last_seq            integer NOT NULL DEFAULT 1,
+  -- the last append of the attempt: its number, its first event and the snapshot before it, so that a repeated append is recognized
+  flush               integer NOT NULL DEFAULT 0,
+  flush_seq           integer NOT NULL DEFAULT 0,
+  flush_snapshot      integer NOT NULL DEFAULT 0,
+  last_snapshot       integer NOT NULL DEFAULT 1
+);
+CREATE INDEX runs_workspace_id ON runs (workspace_id, id);
+CREATE INDEX runs_task_id ON runs (task_id);
+CREATE INDEX runs_queued ON runs (id) WHERE status = 'queued';
+CREATE INDEX runs_session_queue ON runs (session_id, session_order) WHERE status = 'queued' AND session_order IS NOT NULL;
+CREATE INDEX runs_offerable_at ON runs (offerable_at) WHERE status = 'queued';
+CREATE INDEX runs_scheduled ON runs (not_before) WHERE status = 'queued' AND scheduled;
+CREATE INDEX runs_expires_at ON runs (expires_at) WHERE status = 'queued' AND expires_at IS NOT NULL;
+CREATE INDEX runs_held ON runs (node_id) WHERE status IN ('running', 'waiting');
+-- Two runs of a session can never be held at once, whatever else goes wrong.
+CREATE UNIQUE INDEX runs_session_held ON runs (session_id) WHERE status IN ('running', 'waiting');
+
+CREATE TABLE attempts (
+  run_id     text COLLATE "C" NOT NULL,
+  number     integer NOT NULL,
+  session_id text COLLATE "C",
+  generation integer NOT NULL,
+  admission  bigint NOT NULL,
+  node_id    text COLLATE "C" NOT NULL,
+  runtime    text NOT NULL,
+  status     text NOT NULL,
+  started_at timestamptz NOT NULL DEFAULT now(),
+  ended_at   timestamptz,
+  exit_code  integer,
+  failure    jsonb,
+  limits     jsonb NOT NULL DEFAULT '{}',
+  PRIMARY KEY (run_id, number)
+);
+CREATE INDEX attempts_session ON attempts (session_id, started_at) WHERE session_id IS NOT NULL;
+
+CREATE TABLE events (
+  run_id  text COLLATE "C" NOT NULL,
+  seq     integer NOT NULL,
+  attempt integer,
+  type    text NOT NULL,
+  -- whole milliseconds, so that a live copy and a stored one read the same
+  at      timestamptz NOT NULL DEFAULT date_trunc('milliseconds', now()),
+  data    jsonb NOT NULL,
+  PRIMARY KEY (run_id, seq)
+);
+
+CREATE TABLE snapshots (
+  run_id  text COLLATE "C" NOT NULL,
+  seq     integer NOT NULL,
+  attempt integer,
+  status  text NOT NULL,
+  state   jsonb,
+  at      timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (run_id, seq)
+);
+
+CREATE TABLE nodes (
+  id            text COLLATE "C" PRIMARY KEY,
+  host          text NOT NULL,
+  host_identity text NOT NULL,
+  pid           integer NOT NULL,
+  address       text,
+  pools         jsonb NOT NULL,
+  labels        jsonb NOT NULL,
+  metadata      jsonb NOT NULL,
+  used          integer NOT NULL DEFAULT 0,
+  status        text NOT NULL,
+  missed        integer NOT NULL DEFAULT 0,
+  claiming      jsonb NOT NULL DEFAULT '[]',
+  version       text NOT NULL,
+  registered_at timestamptz NOT NULL DEFAULT now(),
+  last_beat_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX nodes_living ON nodes (id) WHERE status IN ('active', 'draining');
+
+-- The legal pairs of each lifecycle. A new pair ships one release before it is used.
+CREATE TABLE legal_transitions (
+  noun text NOT NULL,
+  old  text NOT NULL,
+  new  text NOT NULL,
+  PRIMARY KEY (noun, old, new)
+);
+INSERT INTO legal_transitions (noun, old, new) VALUES
+  ('run', 'queued', 'running'), ('run', 'queued', 'cancelled'),
+  ('run', 'running', 'waiting'), ('run', 'running', 'queued'), ('run', 'running', 'succeeded'), ('run', 'running', 'failed'),
+  ('run', 'running', 'timed_out'), ('run', 'running', 'cancelled'),
+  ('run', 'waiting', 'running'), ('run', 'waiting', 'queued'), ('run', 'waiting', 'failed'), ('run', 'waiting', 'timed_out'),
+  ('run', 'waiting', 'cancelled'),
+  ('task', 'blocked', 'pending'), ('task', 'blocked', 'scheduled'), ('task', 'blocked', 'cancelled'), ('task', 'blocked', 'dead_letter'),
+  ('task', 'scheduled', 'pending'), ('task', 'scheduled', 'running'), ('task', 'scheduled', 'cancelled'),
+  ('task', 'pending', 'running'), ('task', 'pending', 'claimed'), ('task', 'pending', 'scheduled'), ('task', 'pending', 'cancelled'),
+  ('task', 'claimed', 'pending'), ('task', 'claimed', 'scheduled'), ('task', 'claimed', 'completed'), ('task', 'claimed', 'dead_letter'),
+  ('task', 'claimed', 'cancelled'),
+  ('task', 'running', 'waiting'), ('task', 'running', 'pending'), ('task', 'running', 'scheduled'), ('task', 'running', 'completed'),
+  ('task', 'running', 'dead_letter'), ('task', 'running', 'cancelled'),
+  ('task', 'waiting', 'running'), ('task', 'waiting', 'pending'), ('task', 'waiting', 'scheduled'), ('task', 'waiting', 'dead_letter'),
+  ('task', 'waiting', 'cancelled'),
+  ('task', 'completed', 'pending'), ('task', 'completed', 'scheduled'),
+  ('task', 'dead_letter', 'pending'), ('task', 'dead_letter', 'scheduled');
+
+CREATE FUNCTION guard_run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.generation < OLD.generation THEN
+    RAISE EXCEPTION 'generation of run % falls from % to %', OLD.id, OLD.generation, NEW.generation USING ERRCODE = 'MU001';
+  END IF;
+  IF NEW.status IS DISTINCT FROM OLD.status THEN
+    IF NOT EXISTS (SELECT FROM legal_transitions WHERE noun = 'run' AND old = OLD.status AND new = NEW.status) THEN
+      RAISE EXCEPTION 'run % cannot go from % to %', OLD.id, OLD.status, NEW.status USING ERRCODE = 'MU002';
+    END IF;
+    IF OLD.status IN ('running', 'waiting') AND NEW.generation = OLD.generation THEN
+      RAISE EXCEPTION 'run % leaves % without a higher generation', OLD.id, OLD.status USING ERRCODE = 'MU003';
+    END IF;
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER guard_run BEFORE UPDATE OF status, generation ON runs FOR EACH ROW EXECUTE FUNCTION guard_run();
+
+CREATE FUNCTION guard_task() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.status IS DISTINCT FROM OLD.status
+     AND NOT EXISTS (SELECT FROM legal_transitions WHERE noun = 'task' AND old = OLD.status AND new = NEW.status) THEN
+    RAISE EXCEPTION 'task % cannot go from % to %', OLD.id, OLD.status, NEW.status USING ERRCODE = 'MU002';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER guard_task BEFORE UPDATE OF status ON tasks FOR EACH ROW EXECUTE FUNCTION guard_task();

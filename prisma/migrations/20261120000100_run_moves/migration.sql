@@ -1,0 +1,331 @@
+-- How a run moves. Every function that touches several rows locks sessions, then runs, then tasks, each by id; the statements after the
+-- locks see a fresh snapshot, since each statement of a volatile function takes its own.
+
+-- What the gate needs to know of a queued run.
+CREATE FUNCTION offer_of(r runs) RETURNS jsonb LANGUAGE sql STABLE AS $$
+  SELECT jsonb_build_object(
+    'run_id', r.id, 'workspace_id', r.workspace_id, 'agent_id', r.agent_id, 'lane', r.lane, 'class_key', r.class_key,
+    'pool', r.pool, 'job_name', r.job_name, 'priority', r.priority, 'order', r.run_order, 'front', r.front,
+    'not_before_ms', CASE WHEN r.not_before > now() THEN ceil(extract(epoch FROM r.not_before) * 1000)::bigint END,
+    'queued_at_ms', floor(extract(epoch FROM r.queued_at) * 1000)::bigint)
+$$;
+
+CREATE FUNCTION task_status_of(run_status text, scheduled boolean) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE run_status
+    WHEN 'queued' THEN CASE WHEN scheduled THEN 'scheduled' ELSE 'pending' END
+    WHEN 'succeeded' THEN 'completed'
+    WHEN 'failed' THEN 'dead_letter'
+    WHEN 'timed_out' THEN 'dead_letter'
+    ELSE run_status
+  END
+$$;
+
+CREATE FUNCTION lock_runs(p_runs text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM sessions WHERE id IN (SELECT session_id FROM runs WHERE id = ANY (p_runs)) ORDER BY id FOR UPDATE;
+  PERFORM 1 FROM runs WHERE id = ANY (p_runs) ORDER BY id FOR UPDATE;
+END $$;
+
+-- Names the next run of each session, whose current run has ended; answers their offers. The session rows are locked by the caller.
+CREATE FUNCTION name_next(p_sessions text[]) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_offers jsonb;
+BEGIN
+  UPDATE sessions s SET
+    current_run_id = (SELECT r.id FROM runs r WHERE r.session_id = s.id AND r.status = 'queued' AND r.session_order IS NOT NULL
+                      ORDER BY r.session_order LIMIT 1),
+    named_at = now(), last_active_at = now()
+  WHERE s.id = ANY (p_sessions);
+  SELECT coalesce(jsonb_agg(offer_of(r)), '[]') INTO v_offers
+  FROM sessions s JOIN runs r ON r.id = s.current_run_id WHERE s.id = ANY (p_sessions) AND r.status = 'queued';
+  RETURN v_offers;
+END $$;
+
+-- Moves runs whose rows (and sessions) the caller has locked. A held run with a cancel asked ends cancelled, whatever was aimed at.
+-- Closes the attempt, moves the task, writes the event and the snapshot, names the next run of each session that became free.
+-- Answers {moved: [{run_id, status, generation, admission}], events: [event], offers: [offer]}.
+CREATE FUNCTION move_runs(p_items jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_moved jsonb;
+  v_events jsonb;
+  v_freed text[];
+  v_queued text[];
+  v_offers jsonb := '[]';
+BEGIN
+  WITH aim AS (
+    SELECT i.*, r.status AS old_status, (r.cancel_requested_at IS NOT NULL AND r.status <> 'queued') AS cancelling,
+      CASE WHEN r.cancel_requested_at IS NOT NULL AND r.status <> 'queued' THEN 'cancelled' ELSE i.status END AS new_status,
+      CASE WHEN r.cancel_requested_at IS NOT NULL AND r.status <> 'queued'
+        THEN jsonb_build_object('code', r.cancel_code, 'message', r.cancel_reason, 'retryable', false) ELSE i.failure END AS new_failure
+    FROM jsonb_to_recordset(p_items) AS i (
+      run_id text, status text, attempt_status text, charge integer, losses integer, hand_backs integer, reason text, delay_ms bigint,
+      front boolean, output jsonb, output_truncated boolean, failure jsonb, usage jsonb, exit_code integer, limits jsonb)
+    JOIN runs r ON r.id = i.run_id
+  ), moved AS (
+    UPDATE runs r SET
+      status = a.new_status,
+      generation = r.generation + CASE WHEN a.old_status = 'queued' THEN 0 ELSE 1 END,
+      attempt_count = r.attempt_count + coalesce(a.charge, 0),
+      losses = coalesce(a.losses, 0),
+      hand_backs = coalesce(a.hand_backs, 0),
+      unnamed_beats = 0,
+      front = coalesce(a.front, false) AND a.new_status = 'queued',
+      scheduled = a.new_status = 'queued' AND coalesce(a.delay_ms, 0) > 0,
+      not_before = CASE WHEN a.new_status <> 'queued' THEN r.not_before
+                        WHEN coalesce(a.delay_ms, 0) > 0 THEN now() + a.delay_ms * interval '1 millisecond' END,
+      queued_at = CASE WHEN a.new_status = 'queued' THEN now() ELSE r.queued_at END,
+      offerable_at = CASE WHEN a.new_status = 'queued' THEN now() END,
+      node_id = CASE WHEN a.new_status = 'queued' THEN NULL ELSE r.node_id END,
+      ended_at = CASE WHEN a.new_status <> 'queued' THEN now() END,
+      output = CASE WHEN a.new_status = 'succeeded' THEN a.output END,
+      output_truncated = a.new_status = 'succeeded' AND coalesce(a.output_truncated, false),
+      failure = CASE WHEN a.new_status NOT IN ('queued', 'succeeded') THEN a.new_failure END,
+      usage = coalesce(a.usage, r.usage),
+      last_seq = r.last_seq + 1,
+      last_snapshot = r.last_snapshot + 1
+    FROM aim a WHERE r.id = a.run_id
+    RETURNING r.id, r.task_id, r.session_id, r.status, r.generation, r.admission, r.attempt_number, r.last_seq, r.last_snapshot, r.scheduled,
+      r.not_before, r.output, r.failure, a.old_status AS x_old, a.reason AS x_reason, a.exit_code AS x_exit, a.limits AS x_limits,
+      a.new_failure AS x_failure,
+      CASE WHEN a.cancelling AND a.attempt_status IN ('succeeded', 'failed', 'timed_out') THEN 'cancelled' ELSE a.attempt_status END AS x_attempt
+  ), closed AS (
+    UPDATE attempts t SET status = m.x_attempt, ended_at = now(), exit_code = m.x_exit, limits = coalesce(m.x_limits, t.limits),
+      failure = CASE WHEN m.x_attempt <> 'succeeded' THEN m.x_failure END
+    FROM moved m WHERE t.run_id = m.id AND t.number = m.attempt_number AND t.status = 'running' AND m.x_old <> 'queued'
+  ), tasked AS (
+    UPDATE tasks t SET status = task_status_of(m.status, m.scheduled), updated_at = now(), output = m.output, failure = m.failure
+    FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
+  ), told AS (
+    INSERT INTO events (run_id, seq, attempt, type, data)
+    SELECT m.id, m.last_seq, nullif(m.attempt_number, 0), CASE WHEN m.status = 'queued' THEN 'run.requeued' ELSE 'run.finished' END,
+      CASE WHEN m.status = 'queued'
+        THEN jsonb_build_object('reason', m.x_reason, 'not_before', CASE WHEN m.scheduled THEN to_char(m.not_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') END)
+        ELSE jsonb_build_object('status', m.status, 'output', m.output, 'failure', m.failure) END
+    FROM moved m RETURNING events.*
+  ), kept AS (
+    INSERT INTO snapshots (run_id, seq, attempt, status)
+    SELECT m.id, m.last_snapshot, nullif(m.attempt_number, 0), m.status FROM moved m
+  )
+  SELECT coalesce(jsonb_agg(jsonb_build_object('run_id', m.id, 'status', m.status, 'generation', m.generation, 'admission', m.admission)), '[]'),
+    (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM told t),
+    array_agg(m.session_id) FILTER (WHERE m.status <> 'queued' AND m.session_id IS NOT NULL),
+    array_agg(m.id) FILTER (WHERE m.status = 'queued')
+  INTO v_moved, v_events, v_freed, v_queued FROM moved m;
+
+  IF v_freed IS NOT NULL THEN
+    -- only where the ended run was the current one: a queued run may be cancelled behind it
+    SELECT array_agg(s.id) INTO v_freed FROM sessions s
+    WHERE s.id = ANY (v_freed)
+      AND (s.current_run_id IS NULL OR EXISTS (SELECT FROM jsonb_array_elements(v_moved) m WHERE m ->> 'run_id' = s.current_run_id));
+    IF v_freed IS NOT NULL THEN
+      v_offers := name_next(v_freed);
+    END IF;
+  END IF;
+  IF v_queued IS NOT NULL THEN
+    v_offers := v_offers || (SELECT coalesce(jsonb_agg(offer_of(r)), '[]') FROM runs r WHERE r.id = ANY (v_queued));
+  END IF;
+  RETURN jsonb_build_object('moved', v_moved, 'events', v_events, 'offers', v_offers);
+END $$;
+
+-- A worker's ends of attempts: each item names the generation it holds; one that no longer holds is absent from `moved`.
+CREATE FUNCTION finish_runs(p_items jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_held jsonb;
+BEGIN
+  PERFORM lock_runs((SELECT array_agg(i ->> 'run_id') FROM jsonb_array_elements(p_items) i));
+  SELECT jsonb_agg(i) INTO v_held FROM jsonb_array_elements(p_items) i
+  JOIN runs r ON r.id = i ->> 'run_id' AND r.generation = (i ->> 'generation')::integer AND r.status IN ('running', 'waiting');
+  IF v_held IS NULL THEN
+    RETURN '{"moved": [], "events": [], "offers": []}';
+  END IF;
+  RETURN move_runs(v_held);
+END $$;
+
+-- The claims of one worker. Verdicts: claimed; mine (already running on this node under this admission); taken (running under this very
+-- admission elsewhere: nothing to release); refused (release this admission); node_dead (refused, and the node must register anew).
+CREATE FUNCTION claim_runs(p_node text, p_items jsonb) RETURNS TABLE (run_id text, admission bigint, verdict text, claimed jsonb)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_epoch bigint;
+  v_alive boolean;
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(74, 1);
+  SELECT f.epoch INTO v_epoch FROM fleet f;
+  SELECT n.status IN ('active', 'draining') INTO v_alive FROM nodes n WHERE n.id = p_node;
+  v_alive := coalesce(v_alive, false);
+  PERFORM 1 FROM runs r WHERE r.id IN (SELECT i ->> 'run_id' FROM jsonb_array_elements(p_items) i) ORDER BY r.id FOR UPDATE;
+
+  RETURN QUERY
+  WITH item AS (
+    SELECT * FROM jsonb_to_recordset(p_items) AS i (run_id text, admission bigint)
+  ), moved AS (
+    UPDATE runs r SET
+      status = 'running', generation = r.generation + 1, admission = i.admission, node_id = p_node, scheduled = false, front = false,
+      attempt_number = r.attempt_number + 1, attempt_started_at = now(), started_at = coalesce(r.started_at, now()), offerable_at = NULL,
+      unnamed_beats = 0, last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1, flush = 0
+    FROM item i
+    WHERE r.id = i.run_id AND v_alive AND r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
+      AND i.admission >> 32 = v_epoch AND (r.not_before IS NULL OR r.not_before <= now())
+      AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))
+    RETURNING r.*
+  ), opened AS (
+    INSERT INTO attempts (run_id, number, session_id, generation, admission, node_id, runtime, status)
+    SELECT m.id, m.attempt_number, m.session_id, m.generation, m.admission, p_node, m.pool, 'running' FROM moved m
+  ), tasked AS (
+    UPDATE tasks t SET status = 'running', updated_at = now() FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
+  ), noted AS (
+    INSERT INTO events (run_id, seq, attempt, type, data)
+    SELECT m.id, m.last_seq, m.attempt_number, 'run.started', jsonb_build_object('attempt', m.attempt_number, 'node_id', p_node) FROM moved m
+  ), kept AS (
+    INSERT INTO snapshots (run_id, seq, attempt, status) SELECT m.id, m.last_snapshot, m.attempt_number, 'running' FROM moved m
+  ), held AS (
+    SELECT m.*, true AS fresh FROM moved m
+    UNION ALL
+    SELECT r.*, false FROM runs r JOIN item i ON r.id = i.run_id
+    WHERE r.status = 'running' AND r.admission = i.admission AND r.node_id = p_node AND r.id NOT IN (SELECT m.id FROM moved m)
+  )
+  SELECT i.run_id, i.admission,
+    CASE WHEN h.fresh THEN 'claimed' WHEN h.id IS NOT NULL THEN 'mine'
+         WHEN r.status IN ('running', 'waiting') AND r.admission = i.admission THEN 'taken'
+         WHEN v_alive THEN 'refused' ELSE 'node_dead' END,
+    CASE WHEN h.id IS NOT NULL THEN jsonb_build_object(
+      'run_id', h.id, 'task_id', h.task_id, 'workspace_id', h.workspace_id, 'agent_id', h.agent_id, 'agent_key', h.agent_key,
+      'agent_version', h.agent_version, 'session_id', h.session_id, 'lane', h.lane, 'generation', h.generation, 'admission', h.admission,
+      'attempt_number', h.attempt_number, 'attempt_count', h.attempt_count, 'max_attempts', h.max_attempts, 'losses', h.losses,
+      'hand_backs', h.hand_backs, 'seq', h.last_seq, 'started_at', date_trunc('milliseconds', h.attempt_started_at), 'message', h.message, 'extra_system_prompt', h.extra_system_prompt,
+      'policy', h.policy, 'timeout_ms', h.timeout_ms, 'label', h.label, 'metadata', h.metadata, 'usage', h.usage,
+      'task_type', (SELECT t.type FROM tasks t WHERE t.id = h.task_id),
+      'session_key', (SELECT s.key FROM sessions s WHERE s.id = h.session_id),
+      'config', (SELECT v.config FROM agent_versions v WHERE v.agent_id = h.agent_id AND v.version = h.agent_version),
+      'state', (SELECT p.state FROM snapshots p WHERE p.run_id = h.id AND p.state IS NOT NULL ORDER BY p.seq DESC LIMIT 1),
+      'previous', (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
+                   FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
+                   WHERE CASE WHEN h.session_id IS NULL THEN t.run_id = h.id ELSE t.session_id = h.session_id END
+                     AND NOT (t.run_id = h.id AND t.number = h.attempt_number)
+                   ORDER BY t.started_at DESC LIMIT 1)) END
+  FROM item i LEFT JOIN held h ON h.id = i.run_id LEFT JOIN runs r ON r.id = i.run_id;
+END $$;
+
+-- Appends events of held runs in their order and numbers them; an item whose generation no longer holds is answered with a null first number.
+-- Each item carries the number of its append within the attempt: one that was committed before and is sent again appends nothing and is
+-- answered as the first time. An event with a `state` is a snapshot of the agent: it gets the snapshot's number into its data.
+CREATE FUNCTION append_events(p_items jsonb)
+RETURNS TABLE (run_id text, generation integer, first_seq integer, attempt integer, snapshots integer[], at timestamptz) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM 1 FROM runs r WHERE r.id IN (SELECT i ->> 'run_id' FROM jsonb_array_elements(p_items) i) ORDER BY r.id FOR UPDATE;
+  RETURN QUERY
+  WITH item AS (
+    SELECT i.run_id, i.generation, i.flush, i.events, jsonb_array_length(i.events) AS n,
+      (SELECT count(*)::integer FROM jsonb_array_elements(i.events) e WHERE e ? 'state') AS saved
+    FROM jsonb_to_recordset(p_items) AS i (run_id text, generation integer, flush integer, events jsonb)
+  ), raised AS (
+    UPDATE runs r SET last_seq = r.last_seq + i.n, last_snapshot = r.last_snapshot + i.saved,
+      flush = i.flush, flush_seq = r.last_seq + 1, flush_snapshot = r.last_snapshot
+    FROM item i WHERE r.id = i.run_id AND r.generation = i.generation AND r.status IN ('running', 'waiting') AND r.flush < i.flush
+    RETURNING r.id, r.generation, r.attempt_number, r.status, r.flush_seq, r.flush_snapshot, i.events
+  ), line AS (
+    SELECT d.id, d.attempt_number, d.status, d.flush_seq + e.n::integer - 1 AS seq, e.value,
+      CASE WHEN e.value ? 'state' THEN
+        d.flush_snapshot + sum(CASE WHEN e.value ? 'state' THEN 1 ELSE 0 END) OVER (PARTITION BY d.id ORDER BY e.n)::integer END AS snapshot
+    FROM raised d CROSS JOIN LATERAL jsonb_array_elements(d.events) WITH ORDINALITY AS e (value, n)
+  ), noted AS (
+    INSERT INTO events (run_id, seq, attempt, type, data)
+    SELECT l.id, l.seq, l.attempt_number, l.value ->> 'type',
+      CASE WHEN l.snapshot IS NULL THEN l.value -> 'data' ELSE (l.value -> 'data') || jsonb_build_object('seq', l.snapshot) END
+    FROM line l
+  ), kept AS (
+    INSERT INTO snapshots (run_id, seq, attempt, status, state)
+    SELECT l.id, l.snapshot, l.attempt_number, l.status, l.value -> 'state' FROM line l WHERE l.snapshot IS NOT NULL
+  ), done AS (
+    SELECT d.id, d.generation, d.flush_seq, d.flush_snapshot, d.attempt_number, date_trunc('milliseconds', now()) AS at FROM raised d
+    UNION ALL
+    SELECT r.id, r.generation, r.flush_seq, r.flush_snapshot, r.attempt_number, (SELECT e.at FROM events e WHERE e.run_id = r.id AND e.seq = r.flush_seq)
+    FROM runs r JOIN item i ON r.id = i.run_id AND r.generation = i.generation AND r.flush = i.flush
+    WHERE r.status IN ('running', 'waiting')
+  )
+  SELECT i.run_id, i.generation, d.flush_seq, d.attempt_number,
+    CASE WHEN d.id IS NOT NULL THEN ARRAY(SELECT generate_series(d.flush_snapshot + 1, d.flush_snapshot + i.saved)) END,
+    coalesce(d.at, now())
+  FROM item i LEFT JOIN done d ON d.id = i.run_id AND d.generation = i.generation;
+END $$;
+
+-- Cancels a run: a queued one ends here and now, a held one is asked to. Answers {outcome: cancelled | requested | ended, moved, events, offers}.
+CREATE FUNCTION cancel_run(p_run text, p_code text, p_reason text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_run runs;
+  v_seq integer;
+  v_events jsonb := '[]';
+BEGIN
+  PERFORM lock_runs(ARRAY[p_run]);
+  SELECT * INTO v_run FROM runs WHERE id = p_run;
+  IF v_run.status = 'queued' THEN
+    RETURN jsonb_build_object('outcome', 'cancelled') || move_runs(jsonb_build_array(jsonb_build_object(
+      'run_id', p_run, 'status', 'cancelled', 'losses', v_run.losses, 'hand_backs', v_run.hand_backs,
+      'failure', jsonb_build_object('code', p_code, 'message', p_reason, 'retryable', false))));
+  ELSIF v_run.status IN ('running', 'waiting') THEN
+    IF v_run.cancel_requested_at IS NULL THEN
+      UPDATE runs SET cancel_requested_at = now(), cancel_code = p_code, cancel_reason = p_reason, last_seq = last_seq + 1
+      WHERE id = p_run RETURNING last_seq INTO v_seq;
+      INSERT INTO events AS e (run_id, seq, attempt, type, data)
+      VALUES (p_run, v_seq, nullif(v_run.attempt_number, 0), 'run.cancel_requested', jsonb_build_object('reason', p_reason))
+      RETURNING jsonb_build_array(to_jsonb(e)) INTO v_events;
+    END IF;
+    RETURN jsonb_build_object('outcome', 'requested', 'moved', '[]'::jsonb, 'events', v_events, 'offers', '[]'::jsonb);
+  END IF;
+  RETURN jsonb_build_object('outcome', 'ended', 'moved', '[]'::jsonb, 'events', '[]'::jsonb, 'offers', '[]'::jsonb);
+END $$;
+
+-- Ends the current run of a session, whatever its state, and names the next. A worker that holds it is fenced by the raised generation.
+CREATE FUNCTION release_session(p_session text, p_reason text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_run runs;
+BEGIN
+  PERFORM 1 FROM sessions WHERE id = p_session FOR UPDATE;
+  SELECT r.* INTO v_run FROM sessions s JOIN runs r ON r.id = s.current_run_id WHERE s.id = p_session FOR UPDATE OF r;
+  IF v_run.id IS NULL OR v_run.status NOT IN ('queued', 'running', 'waiting') THEN
+    RETURN jsonb_build_object('moved', '[]'::jsonb, 'events', '[]'::jsonb, 'offers', name_next(ARRAY[p_session]));
+  END IF;
+  UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now()), cancel_code = 'session_released', cancel_reason = p_reason
+  WHERE id = v_run.id AND status <> 'queued';
+  RETURN move_runs(jsonb_build_array(jsonb_build_object(
+    'run_id', v_run.id, 'status', 'cancelled', 'attempt_status', 'cancelled',
+    'failure', jsonb_build_object('code', 'session_released', 'message', p_reason, 'retryable', false))));
+END $$;
+
+-- Gives a dead letter a new run, at the end of its session. Answers {outcome: requeued | refused, status, offers}.
+CREATE FUNCTION requeue_task(p_task text, p_new_run text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_task tasks;
+  v_current text;
+  v_order bigint;
+BEGIN
+  PERFORM 1 FROM sessions WHERE id = (SELECT session_id FROM tasks WHERE id = p_task) FOR UPDATE;
+  SELECT * INTO v_task FROM tasks WHERE id = p_task FOR UPDATE;
+  IF v_task.run_id = p_new_run THEN
+    RETURN jsonb_build_object('outcome', 'requeued', 'status', v_task.status,
+      'offers', (SELECT coalesce(jsonb_agg(offer_of(r)), '[]') FROM runs r WHERE r.id = p_new_run AND r.status = 'queued'
+        AND (r.session_id IS NULL OR r.id = (SELECT s.current_run_id FROM sessions s WHERE s.id = r.session_id))));
+  END IF;
+  IF v_task.status <> 'dead_letter' THEN
+    RETURN jsonb_build_object('outcome', 'refused', 'status', v_task.status, 'offers', '[]'::jsonb);
+  END IF;
+  v_order := nextval('run_order');
+  INSERT INTO runs (id, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, status,
+      max_attempts, priority, run_order, session_order, message, extra_system_prompt, policy, timeout_ms, offerable_at, label, metadata)
+    SELECT p_new_run, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, 'queued',
+      max_attempts, priority, v_order, CASE WHEN session_id IS NOT NULL THEN v_order END, message, extra_system_prompt, policy, timeout_ms,
+      CASE WHEN session_id IS NULL THEN now() END, label, metadata
+    FROM runs WHERE id = v_task.run_id;
+  INSERT INTO events (run_id, seq, type, data) VALUES (p_new_run, 1, 'run.queued', '{}');
+  INSERT INTO snapshots (run_id, seq, status) VALUES (p_new_run, 1, 'queued');
+  UPDATE tasks SET status = 'pending', run_id = p_new_run, output = NULL, failure = NULL, updated_at = now() WHERE id = p_task;
+  IF v_task.session_id IS NOT NULL THEN
+    UPDATE sessions SET current_run_id = coalesce(current_run_id, p_new_run), last_active_at = now(),
+      named_at = CASE WHEN current_run_id IS NULL THEN now() ELSE named_at END
+    WHERE id = v_task.session_id RETURNING current_run_id INTO v_current;
+  END IF;
+  RETURN jsonb_build_object('outcome', 'requeued', 'status', 'pending', 'offers',
+    (SELECT coalesce(jsonb_agg(offer_of(r)), '[]') FROM runs r WHERE r.id = p_new_run AND (r.session_id IS NULL OR v_current = p_new_run)));
+END $$;
