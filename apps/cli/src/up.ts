@@ -1,4 +1,4 @@
-import { type Logger, createLogger, drainOnSignal } from '@muster/runtime'
+import { createLogger, drainOnSignal, type Logger } from '@muster/runtime'
 import type { Config } from './config.ts'
 import { Fleet } from './fleet/fleet.ts'
 import type { Programs } from './fleet/programs.ts'

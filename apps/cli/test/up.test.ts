@@ -2,7 +2,17 @@ import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { isRunning, type ProcessRecord, processRecord, probePostgres, redisCommand } from '@muster/runtime'
-import { type FleetOptions, launchFleet, removeScratchFolder, scratchFolder, startFleet, type TestFleet, until } from '@muster/testkit'
+import {
+  createDatabase,
+  type FleetOptions,
+  launchFleet,
+  removeScratchFolder,
+  scratchFolder,
+  sharedRedis,
+  startFleet,
+  type TestFleet,
+  until,
+} from '@muster/testkit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 const program = 'apps/cli/test/fixtures/stand-in-fleet.ts'
@@ -13,6 +23,11 @@ beforeEach(() => {
 afterEach(() => removeScratchFolder(join(home, '..')))
 
 const start = (options: FleetOptions = {}): Promise<TestFleet> => startFleet({ program, home, workers: 2, ...options })
+
+/** The servers of the test run, for what does not depend on a fleet having its own. */
+async function givenServers(): Promise<FleetOptions> {
+  return { databaseUrl: (await createDatabase()).url, redisUrl: sharedRedis().url }
+}
 
 function parts(fleet: TestFleet): ProcessRecord[] {
   const facts = fleet.facts()
@@ -44,7 +59,7 @@ test('a fleet starts, says where it is in a private file, and Ctrl-C leaves noth
 })
 
 test('a killed gateway comes back on its port and a killed worker under a new process id, and the ready file follows', async () => {
-  await using fleet = await start()
+  await using fleet = await start(await givenServers())
   const before = fleet.facts()
   process.kill(before?.gateway_pid ?? 0, 'SIGKILL')
   const afterGateway = await until(() => fleet.facts()?.gateway_pid !== before?.gateway_pid && fleet.facts())
@@ -64,7 +79,7 @@ test('an embedded server that dies is started again under the same URL', async (
 })
 
 test('on the first Ctrl-C workers finish what they run; on the second everything ends at once', async () => {
-  const fleet = await start({ env: { MUSTER_DRAIN_MAX_MS: '3600000' } })
+  const fleet = await start({ ...(await givenServers()), env: { MUSTER_DRAIN_MAX_MS: '3600000' } })
   writeFileSync(join(home, 'busy'), '')
   const running = parts(fleet)
   fleet.signal('SIGINT')
@@ -101,23 +116,25 @@ test('after a SIGKILL of the supervisor its parts end by themselves and the next
 })
 
 test('a worker that outlives its killed supervisor is ended by the next start', async () => {
-  const first = await start()
+  const servers = await givenServers()
+  const first = await start(servers)
   writeFileSync(join(home, 'busy'), '')
   const orphans = parts(first)
   first.signal('SIGKILL')
   await first.exited
-  const second = await start()
+  const second = await start(servers)
   expect(orphans.filter(isRunning)).toEqual([])
   rmSync(join(home, 'busy'))
   await second.stop()
 })
 
 test('a second fleet on the same home is refused and harms nothing; on another home it lives beside the first', async () => {
-  await using first = await start({ workers: 1 })
+  const servers = await givenServers()
+  await using first = await start({ ...servers, workers: 1 })
   const same = launchFleet({ program, home })
   expect(await same.exited).toBe(1)
   expect(same.log()).toContain('a fleet already runs on')
-  await using other = await startFleet({ program, workers: 1 })
+  await using other = await startFleet({ ...servers, program, workers: 1 })
   expect(other.url).not.toBe(first.url)
   expect(first.facts()).not.toBeNull()
   expect((await fetch(first.url)).status).toBe(401)
@@ -135,9 +152,10 @@ test('a port that is taken is named, with the way out', async () => {
 })
 
 test('a part that refuses its configuration stops the whole fleet with its name', async () => {
-  await start().then((fleet) => fleet.stop())
+  const servers = await givenServers()
+  await start(servers).then((fleet) => fleet.stop())
   writeFileSync(join(home, 'gateway-misconfigured'), '')
-  const fleet = launchFleet({ program, home })
+  const fleet = launchFleet({ program, home, ...servers })
   expect(await fleet.exited).toBe(1)
   expect(fleet.log()).toContain('gateway does not start (exit code 2)')
 })
@@ -151,7 +169,20 @@ test('Ctrl-C while it is still starting leaves nothing running', async () => {
   expect(existsSync(join(home, 'supervisor.json'))).toBe(false)
 })
 
-test('a lost API key is replaced; workers are not given the admin token', async () => {
-  await using fleet = await start({ env: { MUSTER_POOLS: 'bubblewrap:1,none:1' } })
+test('a lost or unknown API key is replaced, and the admin token kept', async () => {
+  const servers = await givenServers()
+  const first = await start(servers)
+  const before = first.facts()
+  await first.stop()
+  rmSync(join(home, 'api-key'))
+  const second = await start(servers)
+  expect(second.facts()?.admin_token).toBe(before?.admin_token)
+  expect(second.facts()?.api_key).toMatch(/^mst_/)
+  expect(second.facts()?.api_key).not.toBe(before?.api_key)
+  await second.stop()
+})
+
+test('workers get their share of the configuration, and not the admin token', async () => {
+  await using fleet = await start({ ...(await givenServers()), env: { MUSTER_POOLS: 'bubblewrap:1,none:1' } })
   expect(fleet.log()).toMatch(/worker-1 .*ready.* pools=bubblewrap:1,none:1 has_admin_token=false/)
 })

@@ -37,6 +37,7 @@ for (const classes of [10, 10_000]) {
   const relBatch = total / ((performance.now() - t) / 1000)
   t = performance.now()
   const s = []
+  const st = (await r.client.info('commandstats')).split('\n').filter((l) => /evalsha|\beval\b|cmdstat_(hmget|hset|zadd|zrem|zrange|zcard|hgetall)/.test(l)).map((l)=>l.trim()); console.log(st); await r.client.config('RESETSTAT');
   console.log({ classes, offersPerS: Math.round(offersPerS), releaseNextPerS: Math.round(relPerS), releaseBatched16PerS: Math.round(relBatch), recount: await g.recount() })
   await g.close()
 }

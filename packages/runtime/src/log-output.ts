@@ -23,7 +23,10 @@ export function logOutput(): DestinationStream {
         dropped++
         return
       }
-      const note = dropped === 0 ? '' : `${JSON.stringify({ level: 'warn', time: new Date(), msg: 'log lines were dropped', dropped })}\n`
+      const note =
+        dropped === 0
+          ? ''
+          : `${JSON.stringify({ level: 'warn', time: new Date(), msg: 'log lines were dropped', dropped })}\n`
       dropped = 0
       pipe.write(note + line)
     },

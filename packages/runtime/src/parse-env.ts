@@ -9,11 +9,16 @@ export class ConfigError extends Error {
  * Reads configuration from environment variables, all faults reported together. A variable set to nothing counts as not set. Values
  * are not repeated in messages, since they may be secrets.
  */
-export function parseEnv<Schema extends z.ZodType>(schema: Schema, env: Readonly<Record<string, string | undefined>>): z.infer<Schema> {
+export function parseEnv<Schema extends z.ZodType>(
+  schema: Schema,
+  env: Readonly<Record<string, string | undefined>>,
+): z.infer<Schema> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
-  const faults = parsed.error.issues.map((issue) => `  ${issue.path.join('.') || 'environment'}: ${describe(issue, given)}`)
+  const faults = parsed.error.issues.map(
+    (issue) => `  ${issue.path.join('.') || 'environment'}: ${describe(issue, given)}`,
+  )
   throw new ConfigError(`the configuration is at fault:\n${faults.join('\n')}`)
 }
 

@@ -20,7 +20,9 @@ export type HealthServerOptions = {
 
 export type ReadinessReport = {
   readonly status: 'ready' | 'not_ready'
-  readonly checks: Readonly<Record<string, { readonly status: 'ok' } | { readonly status: 'failed'; readonly detail: string }>>
+  readonly checks: Readonly<
+    Record<string, { readonly status: 'ok' } | { readonly status: 'failed'; readonly detail: string }>
+  >
 }
 
 /**
@@ -68,7 +70,10 @@ export async function checkReadiness(
       }
     }),
   )
-  return { status: results.every(([, { status }]) => status === 'ok') ? 'ready' : 'not_ready', checks: Object.fromEntries(results) }
+  return {
+    status: results.every(([, { status }]) => status === 'ok') ? 'ready' : 'not_ready',
+    checks: Object.fromEntries(results),
+  }
 }
 
 async function within(timeoutMs: number, work: Promise<void>): Promise<void> {

@@ -4,7 +4,11 @@ import { isRunning, type ProcessRecord } from './process-identity.ts'
 export type StopStep = { readonly signal: NodeJS.Signals; readonly waitMs: number }
 
 /** Sends each signal in turn, to the process alone or to its group, until it is gone; the last step is given until it works. */
-export async function stopProcess(record: ProcessRecord, whom: 'process' | 'group', steps: readonly StopStep[]): Promise<void> {
+export async function stopProcess(
+  record: ProcessRecord,
+  whom: 'process' | 'group',
+  steps: readonly StopStep[],
+): Promise<void> {
   for (const step of steps) {
     if (!isRunning(record)) return
     signalProcess(record, whom, step.signal)

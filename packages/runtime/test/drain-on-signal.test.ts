@@ -5,7 +5,11 @@ import { expect, test } from 'vitest'
 
 const fixture = fileURLToPath(new URL('fixtures/draining-process.ts', import.meta.url))
 
-function start(how: string): { child: ChildProcess; said: (text: string) => Promise<void>; ended: Promise<number | null> } {
+function start(how: string): {
+  child: ChildProcess
+  said: (text: string) => Promise<void>
+  ended: Promise<number | null>
+} {
   const child = spawn(process.execPath, [fixture, how], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   let text = ''
   let look = (): void => {}

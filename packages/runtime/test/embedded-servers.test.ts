@@ -84,7 +84,9 @@ test('Redis writes an append-only file, evicts nothing, and demands its password
   const server = await startRedis({ folder, port })
   expect(server.port).toBe(port)
   await redisCommand(server.url, ['SET', 'kept', 'value'])
-  expect(readFileSync(join(folder, 'redis.conf'), 'utf8')).toMatch(/^appendfsync everysec\n(.*\n)*maxmemory-policy noeviction$/m)
+  expect(readFileSync(join(folder, 'redis.conf'), 'utf8')).toMatch(
+    /^appendfsync everysec\n(.*\n)*maxmemory-policy noeviction$/m,
+  )
   expect(await redisCommand(`redis://127.0.0.1:${port}`, ['PING'])).toMatch(/^-NOAUTH/)
   await server.stop()
   const again = await startRedis({ folder })

@@ -18,11 +18,14 @@ test('all faults are reported together, each by the name of its variable, withou
   const env = { MUSTER_PORT: '70000', MUSTER_SLOTS: 's3cret', MUSTER_POOLS: 'bubblewrap:4,docker:1' }
   const read = () => parseEnv(schema, env)
   expect(read).toThrow(ConfigError)
-  expect(read).toThrow(/DATABASE_URL: must be set\n.*MUSTER_PORT: .*0 to 65535\n.*MUSTER_SLOTS: .*\n.*MUSTER_POOLS: must look like/)
+  expect(read).toThrow(
+    /DATABASE_URL: must be set\n.*MUSTER_PORT: .*0 to 65535\n.*MUSTER_SLOTS: .*\n.*MUSTER_POOLS: must look like/,
+  )
   expect(read).not.toThrow(/s3cret/)
 })
 
 test('a worker’s slots are divided by name', () => {
   expect(envPools.parse('bubblewrap:4, none:2')).toEqual({ bubblewrap: 4, none: 2 })
-  for (const fault of ['bubblewrap', 'none:1,none:2', 'none:-1', 'none:1:2', '']) expect(envPools.safeParse(fault).success).toBe(false)
+  for (const fault of ['bubblewrap', 'none:1,none:2', 'none:-1', 'none:1:2', ''])
+    expect(envPools.safeParse(fault).success).toBe(false)
 })

@@ -18,7 +18,10 @@ test('readiness names each check; liveness depends on none of them', async () =>
     const response = await fetch(server.url + path)
     return [response.status, await response.json()]
   }
-  expect(await get('/readyz')).toEqual([200, { status: 'ready', checks: { postgres: { status: 'ok' }, redis: { status: 'ok' } } }])
+  expect(await get('/readyz')).toEqual([
+    200,
+    { status: 'ready', checks: { postgres: { status: 'ok' }, redis: { status: 'ok' } } },
+  ])
   up = false
   expect(await get('/livez')).toEqual([200, { status: 'live' }])
   expect(await get('/readyz')).toEqual([

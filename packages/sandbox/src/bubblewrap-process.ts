@@ -52,10 +52,16 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
   }
 
   async function untilEmpty(): Promise<SandboxExit> {
-    const [{ code, signal }] = await Promise.all([child.exit, statusRead])
-    if (init !== null) await untilGone([init], Number.POSITIVE_INFINITY)
-    // The monitor was killed before it named its init, which then may not know yet that it is to die too.
-    else if (!initSeen) await killGroup({ runId: group.runId, generation: group.generation }, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
+    const { code, signal } = await child.exit
+    // A monitor that was killed leaves the pipe to an init that may wait for it forever.
+    if (signal === null) await statusRead
+    if (init !== null) {
+      killProcess(init)
+      await untilGone([init], Number.POSITIVE_INFINITY)
+    } else if (!initSeen) {
+      const selector = { runId: group.runId, generation: group.generation }
+      await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
+    }
     if (exitCode !== null || code !== 1) return { code: exitCode ?? code, signal, fault: null }
     if (head.startsWith('bwrap: execvp ')) return { code: COMMAND_NOT_FOUND, signal: null, fault: null }
     return { code: null, signal: null, fault: head.split('\n', 1)[0] || 'bubblewrap gave no reason' }

@@ -20,7 +20,8 @@ export type LineSplitter = {
 
 const NEWLINE = 0x0a
 const BRACE = 0x7b
-const SPACES: readonly number[] = [0x20, 0x09]
+const SPACE = 0x20
+const TAB = 0x09
 const FIRST_BYTES = 1024
 
 /**
@@ -59,7 +60,7 @@ export function createLineSplitter(bounds: LineBounds): LineSplitter {
       const end = newline === -1 ? chunk.length : newline
       if (!skipping) {
         const piece = chunk.subarray(at, end)
-        const bound = boundOf(length > 0 ? held.subarray(0, length) : piece)
+        const bound = boundOf(firstOf(held.subarray(0, length)) ?? firstOf(piece))
         const fits = length + piece.length <= bound
         hold(fits ? piece : piece.subarray(0, bound - length))
         if (!fits) {
@@ -73,10 +74,13 @@ export function createLineSplitter(bounds: LineBounds): LineSplitter {
     return lines
   }
 
-  function boundOf(start: Uint8Array): number {
-    const first = start.find((byte) => !SPACES.includes(byte))
+  function boundOf(first: number | undefined): number {
     return first === BRACE ? bounds.messageBytes : bounds.lineBytes
   }
 
   return { push, end: () => (length > 0 ? [take({ cut: false, ended: false })] : []) }
+}
+
+function firstOf(bytes: Uint8Array): number | undefined {
+  return bytes.find((byte) => byte !== SPACE && byte !== TAB)
 }

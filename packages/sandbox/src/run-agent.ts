@@ -50,7 +50,7 @@ export function runAgent(task: AgentTask): AgentExecution {
   function decide(made: Verdict): void {
     if (verdict !== null || (stopReason !== null && made.kind === 'failed')) return
     verdict = made
-    killAfter(bounds.resultGraceMs)
+    void killAfter(bounds.resultGraceMs)
   }
 
   function refuse(failure: Failure): void {
@@ -58,11 +58,11 @@ export function runAgent(task: AgentTask): AgentExecution {
     void process.kill()
   }
 
-  function killAfter(graceMs: number): Promise<void> {
-    const exited = process.exited.then(() => undefined)
-    return Promise.race([exited, delay(graceMs, undefined, { signal: ended.signal }).catch(() => undefined)]).then(() =>
-      ended.signal.aborted ? exited : process.kill(),
-    )
+  async function killAfter(graceMs: number): Promise<void> {
+    const exited = process.exited.then(() => 'exited')
+    const over = delay(graceMs, 'over', { signal: ended.signal }).catch(() => 'exited')
+    if ((await Promise.race([exited, over])) === 'over') await process.kill()
+    else await exited
   }
 
   function write(message: ToAgent): Promise<'written' | 'closed'> {
@@ -78,7 +78,7 @@ export function runAgent(task: AgentTask): AgentExecution {
     telling = true
     for (let told = 0; told !== savedSeq; ) {
       told = savedSeq
-      await write({ type: 'snapshot_saved', seq: told })
+      if ((await write({ type: 'snapshot_saved', seq: told })) === 'closed') return
     }
     telling = false
   }

@@ -5,12 +5,19 @@ import type { SandboxSpec } from '../src/index.ts'
 
 export type OtherWorker = { readonly pid: number; readonly child: ChildProcess; end(): Promise<void> }
 
-/** Resolves once the other worker has started the sandbox. */
-export async function startOtherWorker(runtime: string, cacheRoot: string, spec: SandboxSpec): Promise<OtherWorker> {
+/** Resolves once the other worker has started the sandbox. It inherits `descriptors` from 20 on. */
+export async function startOtherWorker(
+  runtime: string,
+  cacheRoot: string,
+  spec: SandboxSpec,
+  descriptors: readonly number[] = [],
+): Promise<OtherWorker> {
   const script = fileURLToPath(new URL('other-worker.ts', import.meta.url))
-  const child = spawn(process.execPath, [script, runtime, cacheRoot, JSON.stringify(spec)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = spawn(process.execPath, [script, runtime, cacheRoot], {
+    stdio: ['pipe', 'pipe', 'inherit', ...Array.from({ length: 17 }, () => 'ignore' as const), ...descriptors],
   })
+  if (child.stdout === null || child.stdin === null) throw new Error('no pipe')
+  child.stdin.end(JSON.stringify(spec))
   const [said] = await once(child.stdout, 'data')
   if (String(said) !== 'started\n' || child.pid === undefined) throw new Error(`the other worker said ${said}`)
   const ended = once(child, 'exit')

@@ -16,9 +16,18 @@ export function fleetClient(url: string, token: string): FleetClient {
     if (!headers.has('authorization')) headers.set('authorization', `Bearer ${token}`)
     return fetch(url + path, { ...init, headers })
   }
-  const send = async (method: string, path: string, body?: object, headers: Readonly<Record<string, string>> = {}): Promise<FleetAnswer> => {
+  const send = async (
+    method: string,
+    path: string,
+    body?: object,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<FleetAnswer> => {
     const content = body === undefined ? {} : { body: JSON.stringify(body) }
-    const response = await raw(path, { method, headers: { 'content-type': 'application/json', ...headers }, ...content })
+    const response = await raw(path, {
+      method,
+      headers: { 'content-type': 'application/json', ...headers },
+      ...content,
+    })
     const text = await response.text()
     return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
   }

@@ -13,7 +13,9 @@ declare module 'vitest' {
 type Shared = { readonly folder: string; readonly postgres: EmbeddedServer; readonly redis: EmbeddedServer }
 
 /** Each project of a run loads this module anew; they share one pair of servers through this. */
-const run = globalThis as typeof globalThis & { musterTestServers?: { users: number; readonly shared: Promise<Shared> } }
+const run = globalThis as typeof globalThis & {
+  musterTestServers?: { users: number; readonly shared: Promise<Shared> }
+}
 
 export async function setup(project: TestProject): Promise<void> {
   run.musterTestServers ??= { users: 0, shared: startShared() }
@@ -29,7 +31,7 @@ export async function teardown(): Promise<void> {
   delete run.musterTestServers
   const { folder, postgres, redis } = await servers.shared
   await Promise.all([postgres.kill(), redis.kill()])
-  removeScratchFolder(folder)
+  await removeScratchFolder(folder)
 }
 
 async function startShared(): Promise<Shared> {

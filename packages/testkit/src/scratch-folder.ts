@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isRunning, processRecord, type ProcessRecord, stopProcess } from '@muster/runtime'
+import { isRunning, type ProcessRecord, processRecord, stopProcess } from '@muster/runtime'
 
 const PREFIX = 'muster-test-'
 
@@ -14,7 +14,9 @@ export function scratchFolder(): string {
   return site
 }
 
-export function removeScratchFolder(site: string): void {
+/** Removes it; a server that a failed test left serving in it is ended first. */
+export async function removeScratchFolder(site: string): Promise<void> {
+  await endServersBelow(site)
   rmSync(join(site, '..'), { recursive: true, force: true, maxRetries: 5 })
 }
 
@@ -24,12 +26,16 @@ export async function clearAbandonedScratch(): Promise<void> {
     const folder = join(tmpdir(), name)
     const maker = readRecord(join(folder, 'maker.json'))
     if (maker === null || isRunning(maker)) continue
-    for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-      if (!path.endsWith('server.json')) continue
-      const server = readRecord(join(folder, path))
-      if (server !== null) await stopProcess(server, 'process', [{ signal: 'SIGKILL', waitMs: 5000 }])
-    }
+    await endServersBelow(folder)
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function endServersBelow(folder: string): Promise<void> {
+  for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (!path.endsWith('server.json')) continue
+    const server = readRecord(join(folder, path))
+    if (server !== null) await stopProcess(server, 'process', [{ signal: 'SIGKILL', waitMs: 5000 }])
   }
 }
 

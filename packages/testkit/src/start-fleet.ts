@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ProcessRecord, processRecord, readFileIfAny, signalProcess } from '@muster/runtime'
 import { onTestFailed } from 'vitest'
@@ -61,12 +61,21 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   const fleet = launchFleet(options)
   try {
     const facts = await Promise.race([
-      until(() => fleet.facts(), { deadlineMs: options.readyWithinMs ?? 90_000, everyMs: 50, what: 'the fleet to be ready' }),
+      until(() => fleet.facts(), {
+        deadlineMs: options.readyWithinMs ?? 90_000,
+        everyMs: 50,
+        what: 'the fleet to be ready',
+      }),
       fleet.exited.then((code) => {
         throw new Error(`the fleet ended with ${code} before it was ready`)
       }),
     ])
-    return { ...fleet, url: facts.url, client: fleetClient(facts.url, facts.api_key), admin: fleetClient(facts.url, facts.admin_token) }
+    return {
+      ...fleet,
+      url: facts.url,
+      client: fleetClient(facts.url, facts.api_key),
+      admin: fleetClient(facts.url, facts.admin_token),
+    }
   } catch (error) {
     const tail = lastLines(fleet.log())
     await fleet[Symbol.asyncDispose]()
@@ -80,6 +89,9 @@ export type LaunchedFleet = Omit<TestFleet, 'url' | 'client' | 'admin'>
 export function launchFleet(options: FleetOptions = {}): LaunchedFleet {
   const scratch = options.home === undefined ? scratchFolder() : null
   const home = options.home ?? join(scratch ?? '', 'home')
+  const readyFile = join(home, 'ready.json')
+  // One that a killed fleet left behind says nothing about this one.
+  const stale = readFileIfAny(readyFile)
   const logFile = join(home, '..', `fleet-${process.pid}-${Math.random().toString(36).slice(2)}.log`)
   const log = openSync(logFile, 'a', 0o600)
   const child = spawn(process.execPath, [options.program ?? 'apps/cli/src/main.ts', 'up'], {
@@ -97,14 +109,14 @@ export function launchFleet(options: FleetOptions = {}): LaunchedFleet {
     return exited
   }
   let removed: string | null = null
-  const readLog = (): string => removed ?? readFileSync(logFile, 'utf8')
+  const readLog = (): string => removed ?? readFileIfAny(logFile) ?? ''
   printTailOnFailure(readLog)
   return {
     home,
     supervisor,
     facts: () => {
-      const text = readFileIfAny(join(home, 'ready.json'))
-      return text === null ? null : readyFileSchema.parse(JSON.parse(text))
+      const text = readFileIfAny(readyFile)
+      return text === null || text === stale ? null : readyFileSchema.parse(JSON.parse(text))
     },
     log: readLog,
     signal: (signal) => signalProcess(supervisor, 'process', signal),
@@ -115,7 +127,7 @@ export function launchFleet(options: FleetOptions = {}): LaunchedFleet {
       await stop()
       clearTimeout(force)
       removed = readLog()
-      if (scratch !== null) removeScratchFolder(scratch)
+      if (scratch !== null) await removeScratchFolder(scratch)
     },
   }
 }

@@ -55,7 +55,7 @@ export async function startTestServer(
     resume: () => signalFamily(server.process, 'SIGCONT'),
     [Symbol.asyncDispose]: async () => {
       await end('kill')
-      removeScratchFolder(folder)
+      await removeScratchFolder(folder)
     },
   }
 }

@@ -1,5 +1,5 @@
-import { createRedis, sharedRedis, until } from '@muster/testkit'
 import { redisCommand } from '@muster/runtime'
+import { createRedis, sharedRedis, until } from '@muster/testkit'
 import { expect, inject, test } from 'vitest'
 
 test('the shared servers of a run answer', async () => {

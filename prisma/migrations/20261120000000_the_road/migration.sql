@@ -246,12 +246,12 @@ CREATE INDEX nodes_living ON nodes (id) WHERE status IN ('active', 'draining');
 
 -- The legal pairs of each lifecycle. A new pair ships one release before it is used.
 CREATE TABLE legal_transitions (
-  noun text NOT NULL,
-  old  text NOT NULL,
-  new  text NOT NULL,
-  PRIMARY KEY (noun, old, new)
+  noun        text NOT NULL,
+  from_status text NOT NULL,
+  to_status   text NOT NULL,
+  PRIMARY KEY (noun, from_status, to_status)
 );
-INSERT INTO legal_transitions (noun, old, new) VALUES
+INSERT INTO legal_transitions (noun, from_status, to_status) VALUES
   ('run', 'queued', 'running'), ('run', 'queued', 'cancelled'),
   ('run', 'running', 'waiting'), ('run', 'running', 'queued'), ('run', 'running', 'succeeded'), ('run', 'running', 'failed'),
   ('run', 'running', 'timed_out'), ('run', 'running', 'cancelled'),
@@ -275,7 +275,7 @@ BEGIN
     RAISE EXCEPTION 'generation of run % falls from % to %', OLD.id, OLD.generation, NEW.generation USING ERRCODE = 'MU001';
   END IF;
   IF NEW.status IS DISTINCT FROM OLD.status THEN
-    IF NOT EXISTS (SELECT FROM legal_transitions WHERE noun = 'run' AND old = OLD.status AND new = NEW.status) THEN
+    IF NOT EXISTS (SELECT FROM legal_transitions WHERE noun = 'run' AND from_status = OLD.status AND to_status = NEW.status) THEN
       RAISE EXCEPTION 'run % cannot go from % to %', OLD.id, OLD.status, NEW.status USING ERRCODE = 'MU002';
     END IF;
     IF OLD.status IN ('running', 'waiting') AND NEW.generation = OLD.generation THEN
@@ -289,7 +289,7 @@ CREATE TRIGGER guard_run BEFORE UPDATE OF status, generation ON runs FOR EACH RO
 CREATE FUNCTION guard_task() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NEW.status IS DISTINCT FROM OLD.status
-     AND NOT EXISTS (SELECT FROM legal_transitions WHERE noun = 'task' AND old = OLD.status AND new = NEW.status) THEN
+     AND NOT EXISTS (SELECT FROM legal_transitions WHERE noun = 'task' AND from_status = OLD.status AND to_status = NEW.status) THEN
     RAISE EXCEPTION 'task % cannot go from % to %', OLD.id, OLD.status, NEW.status USING ERRCODE = 'MU002';
   END IF;
   RETURN NEW;

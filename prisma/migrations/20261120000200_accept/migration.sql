@@ -92,7 +92,7 @@ BEGIN
     WHERE s.id = n.sid RETURNING s.id, s.current_run_id
   )
   SELECT j.ord, j.verdict, coalesce(j.old_task, j.task_id), coalesce(j.old_run, j.run_id), coalesce(j.old_session, j.sid),
-    (SELECT s.key FROM sessions s WHERE s.id = j.sid), f.new_order, f.run_id IS NOT NULL AND (f.sid IS NULL OR n.current_run_id = f.run_id), j.start_at, j.end_at, now()
+    (SELECT s.key FROM sessions s WHERE s.id = j.sid), f.new_order, f.run_id IS NOT NULL AND (f.sid IS NULL OR coalesce(n.current_run_id = f.run_id, false)), j.start_at, j.end_at, now()
   FROM judged j LEFT JOIN fresh f ON f.ord = j.ord LEFT JOIN named n ON n.id = f.sid
   ORDER BY j.ord;
 END $$;

@@ -1,6 +1,11 @@
 import type { Config } from '../config.ts'
 
-export type Connections = { readonly databaseUrl: string; readonly redisUrl: string; readonly adminToken: string; readonly sessionsRoot: string }
+export type Connections = {
+  readonly databaseUrl: string
+  readonly redisUrl: string
+  readonly adminToken: string
+  readonly sessionsRoot: string
+}
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -28,5 +33,10 @@ export function workerEnvironment(config: Config, connections: Connections): Env
 }
 
 function shared(config: Config, connections: Connections): Environment {
-  return { ...config.inherited, DATABASE_URL: connections.databaseUrl, REDIS_URL: connections.redisUrl, MUSTER_HOME: config.home }
+  return {
+    ...config.inherited,
+    DATABASE_URL: connections.databaseUrl,
+    REDIS_URL: connections.redisUrl,
+    MUSTER_HOME: config.home,
+  }
 }

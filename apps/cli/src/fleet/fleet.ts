@@ -71,7 +71,8 @@ export class Fleet {
     await this.#starting.catch(() => undefined)
     const { logger, config } = this.#options
     const [gateway, ...workers] = this.#children
-    if (workers.length > 0) logger.info(`workers drain (at most ${Math.ceil(config.drainMaxMs / 1000)} s; Ctrl-C again forces)`)
+    if (workers.length > 0)
+      logger.info(`workers drain (at most ${Math.ceil(config.drainMaxMs / 1000)} s; Ctrl-C again forces)`)
     await Promise.all(workers.map((worker) => worker.stop(config.drainMaxMs + DRAIN_MARGIN_MS)))
     await gateway?.stop(GATEWAY_PATIENCE_MS)
     await this.#redis?.stop()
@@ -89,7 +90,9 @@ export class Fleet {
   async #start(): Promise<void> {
     const { config, home, programs, adminToken, logger } = this.#options
     if (config.port !== 0 && !(await isPortFree(config.host, config.port)))
-      throw new FleetError(`port ${config.port} of ${config.host} is taken: set MUSTER_PORT to another one (0: any that is free)`)
+      throw new FleetError(
+        `port ${config.port} of ${config.host} is taken: set MUSTER_PORT to another one (0: any that is free)`,
+      )
     const databaseUrl = config.databaseUrl ?? (await this.#startPostgres())
     this.#stopping.signal.throwIfAborted()
     const redisUrl = config.redisUrl ?? (await this.#startRedis())
@@ -138,7 +141,12 @@ export class Fleet {
       entry: programs.gateway,
       readyMessage: 'listening',
       // A restarted gateway keeps the port that clients know.
-      env: () => gatewayEnvironment(config, connections, this.#gatewayUrl === null ? config.port : Number(new URL(this.#gatewayUrl).port)),
+      env: () =>
+        gatewayEnvironment(
+          config,
+          connections,
+          this.#gatewayUrl === null ? config.port : Number(new URL(this.#gatewayUrl).port),
+        ),
       onReady: (line) => {
         if (typeof line['url'] === 'string') this.#gatewayUrl = line['url']
         this.#reportReady()

@@ -30,6 +30,8 @@ export async function keepServing({ start, onEvent }: KeepServingOptions): Promi
       const next = await startAgain()
       if (next === null) return
       server = next
+      // The stop came while it was starting and knew only the one before.
+      if (stopping) await server.stop()
     }
   }
   const startAgain = async (): Promise<EmbeddedServer | null> => {
@@ -50,8 +52,6 @@ export async function keepServing({ start, onEvent }: KeepServingOptions): Promi
       stopping = true
       await server.stop()
       await watching
-      // A restart that was under way when the stop came.
-      await server.stop()
     },
     kill: (signal) => {
       stopping = true

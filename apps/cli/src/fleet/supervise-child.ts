@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { type Interface, createInterface } from 'node:readline'
+import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { type ProcessRecord, processRecord, signalProcess } from '@muster/runtime'
 
@@ -22,7 +22,11 @@ export type ChildOptions = {
   readonly backoffMs?: { readonly first: number; readonly most: number; readonly stableAfter: number }
 }
 
-export type ChildExit = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly restartInMs: number | null }
+export type ChildExit = {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly restartInMs: number | null
+}
 
 export type SupervisedChild = {
   readonly name: string

@@ -1,5 +1,12 @@
 import { linkSync, renameSync, rmSync } from 'node:fs'
-import { isRunning, type ProcessRecord, processRecord, readFileIfAny, stopProcess, writePrivateFile } from '@muster/runtime'
+import {
+  isRunning,
+  type ProcessRecord,
+  processRecord,
+  readFileIfAny,
+  stopProcess,
+  writePrivateFile,
+} from '@muster/runtime'
 import { z } from 'zod'
 
 const recordSchema = z.object({ pid: z.int(), started: z.string() })
@@ -44,7 +51,9 @@ async function endFormerSupervisor(file: string, aside: string): Promise<void> {
   if (text === null) return
   const former = fileSchema.parse(JSON.parse(text))
   if (isRunning(former.supervisor))
-    throw new HomeInUseError(`a fleet already runs on ${file.replace(/\/[^/]*$/, '')} (process ${former.supervisor.pid})`)
+    throw new HomeInUseError(
+      `a fleet already runs on ${file.replace(/\/[^/]*$/, '')} (process ${former.supervisor.pid})`,
+    )
   await Promise.all(former.children.map((child) => stopProcess(child, 'group', LEFT_OVER_STEPS)))
   try {
     renameSync(file, `${aside}.former`)

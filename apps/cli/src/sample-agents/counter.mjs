@@ -60,5 +60,7 @@ function takeInput(input) {
 
 /** Whatever counts is in the last snapshot already, so there is nothing to save. The exit code says that the work was not done. */
 function stop(cancel) {
-  process.stdout.write(`${JSON.stringify({ type: 'log', text: `stopped at ${count}: ${cancel.reason}` })}\n`, () => process.exit(130))
+  process.stdout.write(`${JSON.stringify({ type: 'log', text: `stopped at ${count}: ${cancel.reason}` })}\n`, () =>
+    process.exit(130),
+  )
 }

@@ -5,6 +5,7 @@ import { type AdminClient, unexpected } from './admin-client.ts'
 export async function ensureSampleAgents(request: AdminClient, agents: readonly CreateAgent[]): Promise<void> {
   for (const agent of agents) {
     const created = await request('POST', '/v1/agents', agent)
-    if (created.status !== 201 && created.status !== 409) throw unexpected(`cannot create the agent ${agent.key}`, created)
+    if (created.status !== 201 && created.status !== 409)
+      throw unexpected(`cannot create the agent ${agent.key}`, created)
   }
 }

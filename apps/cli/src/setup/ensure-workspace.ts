@@ -11,7 +11,10 @@ export async function ensureWorkspace(request: AdminClient): Promise<string> {
   if (created.status === 201) return oneSchema.parse(created.body).workspace.id
   if (created.status !== 409) throw unexpected('cannot create the workspace', created)
   for (let cursor: string | null = ''; cursor !== null; ) {
-    const listed = await request('GET', `/v1/workspaces?limit=100${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`)
+    const listed = await request(
+      'GET',
+      `/v1/workspaces?limit=100${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
+    )
     if (listed.status !== 200) throw unexpected('cannot list the workspaces', listed)
     const page: z.infer<typeof pageSchema> = pageSchema.parse(listed.body)
     const found = page.data.find((workspace) => workspace.key === 'default')

@@ -14,7 +14,8 @@ const NAME = 'muster'
 export async function serviceAccount(): Promise<ServiceAccount | null> {
   if (process.getuid?.() !== 0) return null
   const account = (await lookUp(NAME)) ?? (await create()) ?? (await lookUp('nobody'))
-  if (account === null) throw new Error('Postgres cannot run as root, and there is neither an account "muster" nor "nobody"')
+  if (account === null)
+    throw new Error('Postgres cannot run as root, and there is neither an account "muster" nor "nobody"')
   return account
 }
 
@@ -28,7 +29,16 @@ async function lookUp(name: string): Promise<ServiceAccount | null> {
 }
 
 async function create(): Promise<ServiceAccount | null> {
-  const useradd = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin', NAME]
+  const useradd = [
+    '--system',
+    '--user-group',
+    '--no-create-home',
+    '--home-dir',
+    '/nonexistent',
+    '--shell',
+    '/usr/sbin/nologin',
+    NAME,
+  ]
   for (let attempt = 0; attempt < 5; attempt++) {
     // It fails when there is no useradd, when somebody else has just made the account, or holds the lock on /etc/passwd.
     const failure = await run('useradd', useradd).then(

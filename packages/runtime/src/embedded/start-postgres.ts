@@ -3,8 +3,14 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, r
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { type EmbeddedServer, type EmbeddedServerOptions, type ServerKind, type ServerSite, startEmbeddedServer } from './embedded-server.ts'
 import { readFileIfAny } from '../private-file.ts'
+import {
+  type EmbeddedServer,
+  type EmbeddedServerOptions,
+  type ServerKind,
+  type ServerSite,
+  startEmbeddedServer,
+} from './embedded-server.ts'
 import { launchAs } from './launch.ts'
 import { probePostgres } from './probe-postgres.ts'
 
@@ -36,7 +42,11 @@ const postgres: ServerKind = {
     rmSync(join(data, 'postmaster.pid'), { force: true })
     const settings = { ...SETTINGS, ...site.settings, port: String(site.port) }
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-    return { command: join(binaries, 'postgres'), args: ['-D', data, ...args], paths: [join(binaries, 'postgres'), data] }
+    return {
+      command: join(binaries, 'postgres'),
+      args: ['-D', data, ...args],
+      paths: [join(binaries, 'postgres'), data],
+    }
   },
   url: (site) => `postgresql://${ROLE}:${site.password}@127.0.0.1:${site.port}/${DATABASE}`,
   // The file first: only then is it surely this server, and not another on the same port, that answers.
@@ -61,7 +71,8 @@ function saysReady(data: string): boolean {
 
 /** Initialises beside the final folder and renames, so that a start cut short leaves nothing half made. */
 async function initialise(site: ServerSite, binaries: string, data: string): Promise<void> {
-  for (const name of readdirSync(site.folder)) if (name.startsWith('data.new')) rmSync(join(site.folder, name), { recursive: true })
+  for (const name of readdirSync(site.folder))
+    if (name.startsWith('data.new')) rmSync(join(site.folder, name), { recursive: true })
   const draft = join(site.folder, `data.new.${process.pid}`)
   const passwordFile = join(draft, 'password')
   const cluster = join(draft, 'cluster')
@@ -72,7 +83,11 @@ async function initialise(site: ServerSite, binaries: string, data: string): Pro
   const runAsServer = async (program: string, args: readonly string[], input: string): Promise<void> => {
     const paths = [join(binaries, program), draft]
     const launch = launchAs(site.account, paths, join(binaries, program), args)
-    const running = run(launch.command, launch.args, { ...launch.identity, cwd: '/', env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' } })
+    const running = run(launch.command, launch.args, {
+      ...launch.identity,
+      cwd: '/',
+      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
+    })
     running.child.stdin?.end(input)
     await running
   }
@@ -92,6 +107,8 @@ function binariesFolder(): string {
     for (const program of ['postgres', 'initdb']) chmodSync(join(folder, program), 0o755)
     return folder
   } catch (error) {
-    throw new Error(`no embedded Postgres for this machine (${platform}): set DATABASE_URL to a Postgres 16 or newer`, { cause: error })
+    throw new Error(`no embedded Postgres for this machine (${platform}): set DATABASE_URL to a Postgres 16 or newer`, {
+      cause: error,
+    })
   }
 }

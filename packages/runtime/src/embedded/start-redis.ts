@@ -2,7 +2,12 @@ import { execFile } from 'node:child_process'
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type EmbeddedServer, type EmbeddedServerOptions, type ServerKind, startEmbeddedServer } from './embedded-server.ts'
+import {
+  type EmbeddedServer,
+  type EmbeddedServerOptions,
+  type ServerKind,
+  startEmbeddedServer,
+} from './embedded-server.ts'
 import { redisCommand } from './redis-command.ts'
 
 const run = promisify(execFile)
@@ -23,7 +28,13 @@ const redis: ServerKind = {
     const data = join(site.folder, 'data')
     const file = join(site.folder, 'redis.conf')
     mkdirSync(data, { recursive: true, mode: 0o700 })
-    const settings = { ...SETTINGS, ...site.settings, port: String(site.port), dir: quoted(data), requirepass: quoted(site.password) }
+    const settings = {
+      ...SETTINGS,
+      ...site.settings,
+      port: String(site.port),
+      dir: quoted(data),
+      requirepass: quoted(site.password),
+    }
     const lines = Object.entries(settings).map(([name, value]) => `${name} ${value}\n`)
     writeFileSync(file, lines.join(''), { mode: 0o600 })
     if (site.account !== null) for (const path of [data, file]) chownSync(path, site.account.uid, site.account.gid)

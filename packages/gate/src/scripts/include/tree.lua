@@ -86,7 +86,7 @@ local function flush_node(node)
   if node.u > 0 and node.stored_used == 0 then redis.call('ZADD', data .. 'busy', now_ms, node.id)
   elseif node.u == 0 and node.stored_used > 0 then redis.call('ZREM', data .. 'busy', node.id) end
   local least = idle and least_living(node.p, node.id)
-  local forgotten = idle and (not least)
+  local forgotten = idle and (not least or node.t <= least)
   if forgotten then redis.call('DEL', data .. 'n:' .. node.id) else store(node) end
   if idle and not forgotten then
     redis.call('ZADD', data .. 'i:' .. node.p, plain(node.t), node.id)

@@ -1,0 +1,413 @@
+import { describe, expect, it } from 'vitest'
+import { runAgent } from '../src/index.ts'
+import { runKept, START, textOf } from './agent-run.ts'
+import { fakeProcess } from './fake-process.ts'
+import { eventually } from './place.ts'
+
+const line = (message: unknown) => `${JSON.stringify(message)}\n`
+const NO_USAGE = { input_tokens: 0, output_tokens: 0, cost_usd: 0, by_model: [] }
+
+describe('the outcome of an agent', () => {
+  it('is told what to do first, by one start message', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.exit()
+    await run.outcome
+    expect(fake.received).toEqual([START])
+  })
+
+  it('is the collected text when a program merely prints and exits with 0', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write('hello\n{"not": "a message"}\nworld\n\n')
+    fake.exit()
+    expect(await run.outcome).toEqual({
+      kind: 'succeeded',
+      output: 'hello\n{"not": "a message"}\nworld\n',
+      outputTruncated: false,
+      usage: NO_USAGE,
+      exitCode: 0,
+    })
+    expect(run.events).toEqual([
+      { type: 'agent.log', data: { stream: 'stdout', text: 'hello\n{"not": "a message"}\nworld\n' } },
+    ])
+  })
+
+  it('is the result, even when the program then exits with a fault', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write(line({ type: 'result', output: { answer: [42] } }))
+    fake.stdout.write(line({ type: 'result', output: 'too late' }))
+    fake.stdout.write(line({ type: 'error', code: 'x', message: 'too late' }))
+    fake.exit({ code: 3 })
+    expect(await run.outcome).toMatchObject({ kind: 'succeeded', output: { answer: [42] }, exitCode: 3 })
+  })
+
+  it('is the result, though the program lives on: it gets a short grace and is killed', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process, { resultGraceMs: 1 })
+    fake.stdout.write(line({ type: 'result', output: null }))
+    expect(await run.outcome).toMatchObject({ kind: 'succeeded', output: null, exitCode: null })
+    expect(fake.kills()).toBe(1)
+  })
+
+  it('is the error that the agent reports, worth another try unless it says otherwise', async () => {
+    for (const [said, retryable] of [[{}, true], [{ retryable: false }, false]] as const) {
+      const fake = fakeProcess()
+      const run = runKept(fake.process)
+      fake.stdout.write(line({ type: 'error', code: 'no_quota', message: 'empty', ...said }))
+      fake.exit()
+      expect(await run.outcome).toMatchObject({
+        kind: 'failed',
+        failure: { code: 'no_quota', message: 'empty', retryable },
+      })
+    }
+  })
+
+  it.each([
+    [{ code: 9 }, 'exited with code 9'],
+    [{ code: 137 }, 'exited with code 137 (SIGKILL)'],
+    [{ code: null, signal: 'SIGSEGV' as const }, 'was killed by SIGSEGV'],
+  ])('is agent_exit with the end of stderr for %j', async (exit, words) => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stderr.write(`${'early '.repeat(2000)}\nlast words\n`)
+    fake.exit(exit)
+    const outcome = await run.outcome
+    if (outcome.kind !== 'failed') throw new Error('did not fail')
+    expect(outcome.failure).toMatchObject({ code: 'agent_exit', retryable: true })
+    expect(outcome.failure.message).toContain(words)
+    expect(outcome.failure.message.endsWith('last words')).toBe(true)
+    expect(outcome.failure.message.length).toBeLessThan(3000)
+  })
+
+  it('is sandbox_unavailable when the sandbox was never set up', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.exit({ code: null, fault: 'no such folder' })
+    expect(await run.outcome).toMatchObject({
+      kind: 'failed',
+      failure: { code: 'sandbox_unavailable', message: 'The sandbox could not be set up: no such folder', retryable: true },
+    })
+  })
+
+  it('is a final failure when the agent asks, and says what it asked', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write(line({ type: 'ask', id: 'a1', kind: 'approval', prompt: 'delete it?', payload: { path: '/x' } }))
+    const outcome = await run.outcome
+    expect(outcome).toMatchObject({ kind: 'failed', failure: { code: 'agent_asked', retryable: false } })
+    expect(outcome.kind === 'failed' && outcome.failure.message).toContain('delete it?')
+    expect(run.events).toEqual([
+      { type: 'agent.ask', data: { id: 'a1', kind: 'approval', prompt: 'delete it?', payload: { path: '/x' } } },
+    ])
+    expect(fake.kills()).toBe(1)
+  })
+
+  it('totals usage per provider and model', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write(line({ type: 'usage', provider: 'p', model: 'm', input_tokens: 1, cost_usd: 0.5 }))
+    fake.stdout.write(line({ type: 'usage', provider: 'p', model: 'm', output_tokens: 2, cost_usd: 0.25 }))
+    fake.stdout.write(line({ type: 'usage', input_tokens: 4 }))
+    fake.exit()
+    expect((await run.outcome).usage).toEqual({
+      input_tokens: 5,
+      output_tokens: 2,
+      cost_usd: 0.75,
+      by_model: [
+        { provider: 'p', model: 'm', input_tokens: 1, output_tokens: 2, cost_usd: 0.75 },
+        { provider: null, model: null, input_tokens: 4, output_tokens: 0, cost_usd: 0 },
+      ],
+    })
+  })
+})
+
+describe('the events of an agent', () => {
+  it('keep the order of messages and lines, neighbouring lines as one', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write(
+      `a\nb\n${line({ type: 'message', text: 'm' })}c\n${line({ type: 'delta', text: 'd' })}${line({ type: 'log', text: 'l' })}${line({ type: 'progress', percent: 50 })}${line({ type: 'tool_call', id: '1', name: 't', input: { x: 1 } })}${line({ type: 'tool_result', id: '1', output: [1], error: 'e' })}${line({ type: 'usage', model: 'm', input_tokens: 1 })}${line({ type: 'input_consumed', id: 'inp' })}${line({ type: 'log', text: 1 })}no newline`,
+    )
+    fake.exit()
+    await run.outcome
+    expect(run.events).toEqual([
+      { type: 'agent.log', data: { stream: 'stdout', text: 'a\nb' } },
+      { type: 'agent.message', data: { text: 'm' } },
+      { type: 'agent.log', data: { stream: 'stdout', text: 'c' } },
+      { type: 'agent.delta', data: { text: 'd' } },
+      { type: 'agent.log', data: { stream: 'agent', text: 'l' } },
+      { type: 'agent.progress', data: { percent: 50 } },
+      { type: 'agent.tool_call', data: { id: '1', name: 't', input: { x: 1 } } },
+      { type: 'agent.tool_result', data: { id: '1', output: [1], error: 'e' } },
+      { type: 'agent.usage', data: { model: 'm', input_tokens: 1 } },
+      { type: 'agent.log', data: { stream: 'stdout', text: '{"type":"log","text":1}' } },
+      { type: 'agent.log', data: { stream: 'stdout', text: 'no newline' } },
+    ])
+  })
+
+  it('hold nothing that Postgres cannot hold', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write(Buffer.from([0x61, 0x00, 0xff, 0xfe, 0x0a]))
+    fake.stdout.write(`{"type":"tool_call","id":"\\ud800","name":"\\u0000","input":{"k\\u0000\\udc00":["\\ud83d"],"__proto__":{"x":"\\u0000"}}}\n`)
+    fake.stdout.write(`{"type":"result","output":"\\ud800ok\\u0000"}\n`)
+    fake.stderr.write(Buffer.from([0xc3, 0x0a]))
+    fake.exit()
+    expect(await run.outcome).toMatchObject({ output: '\uFFFDok\uFFFD' })
+    expect(textOf(run.events, 'stdout')).toBe('a\uFFFD\uFFFD\uFFFD')
+    expect(textOf(run.events, 'stderr')).toBe('\uFFFD')
+    const call = run.events.find((event) => event.type === 'agent.tool_call')
+    expect(JSON.stringify(call?.data)).toBe(
+      '{"id":"\uFFFD","name":"\uFFFD","input":{"k\uFFFD\uFFFD":["\uFFFD"],"__proto__":{"x":"\uFFFD"}}}',
+    )
+  })
+
+  it('survive hostile JSON: nested beyond reason, wrong types, huge numbers', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write(`{"type":"result","output":${'['.repeat(100_000)}${']'.repeat(100_000)}}\n`)
+    fake.stdout.write(`{"type":"message","text":"\\u0000","x":${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}}\n`)
+    fake.stdout.write('{"type":["result"],"output":1}\n{"type":"usage","cost_usd":1e400}\n{"type":"usage","input_tokens":1e300}\n')
+    fake.stdout.write('null\n[]\n{\n{"type":"constructor"}\n{"type":"__proto__"}\n')
+    fake.exit()
+    const outcome = await run.outcome
+    expect(outcome.kind).toBe('succeeded')
+    expect(outcome.usage).toEqual(NO_USAGE)
+  })
+
+  it('are cut visibly where a line is too long, and the rest of it is gone', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process, { lineBytes: 8 })
+    fake.stdout.write('12345678\n123456789abc')
+    fake.stdout.write('def\nnext\n')
+    fake.exit()
+    const outcome = await run.outcome
+    const text = '12345678\n12345678 … [line cut at 8 bytes]\nnext'
+    expect(textOf(run.events, 'stdout')).toBe(text)
+    expect(outcome).toMatchObject({ output: text, outputTruncated: true })
+  })
+
+  it('are cut once and visibly where a pipe exceeds its bound; what matters is still heard', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process, { streamBytes: 1000 })
+    for (let count = 0; count < 50; count += 1) fake.stdout.write(line({ type: 'message', text: 'x'.repeat(80) }))
+    fake.stdout.write(line({ type: 'usage', input_tokens: 7 }))
+    fake.stdout.write(line({ type: 'result', output: 'done' }))
+    fake.stderr.write('still heard\n')
+    fake.exit()
+    const outcome = await run.outcome
+    expect(outcome).toMatchObject({ kind: 'succeeded', output: 'done', usage: { input_tokens: 7 } })
+    expect(run.events.filter((event) => event.type === 'agent.message').length).toBeLessThan(10)
+    expect(textOf(run.events, 'stdout')).toBe('[output cut: stdout exceeds 1000 bytes, nothing after this is kept]')
+    expect(textOf(run.events, 'stderr')).toBe('still heard')
+  })
+
+  it('are bounded in size each, field by field', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process, { eventBytes: 300 })
+    fake.stdout.write(line({ type: 'tool_call', id: 'short', name: 'n', input: { big: 'ü\n'.repeat(500) } }))
+    fake.exit()
+    await run.outcome
+    const data = run.events[0]?.data
+    expect(data).toMatchObject({ id: 'short', name: 'n' })
+    expect(data?.['input']).toMatch(/^\{"big":"ü.* … \[cut: \d+ bytes\]$/)
+    expect(JSON.stringify(data).length).toBeLessThan(400)
+  })
+
+  it('tell that collected text was cut', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process, { outputBytes: 10 })
+    fake.stdout.write('12345\n1234é67\nmore\n')
+    fake.exit()
+    expect(await run.outcome).toMatchObject({
+      output: '12345\n1234\n[output cut: longer than 10 bytes]',
+      outputTruncated: true,
+    })
+  })
+
+  it('fail the run rather than take half a result', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process, { messageBytes: 100 })
+    fake.stdout.write(line({ type: 'result', output: 'x'.repeat(200) }))
+    expect(await run.outcome).toMatchObject({ kind: 'failed', failure: { code: 'output_limit_exceeded', retryable: false } })
+  })
+})
+
+describe('snapshots', () => {
+  it('are saved in order with the events before them, and the agent is told', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write(`before\n${line({ type: 'snapshot', state: { step: 1 } })}after\n`)
+    await eventually(() => fake.received.some((message) => message.type === 'snapshot_saved'), 'told')
+    fake.exit()
+    await run.outcome
+    expect(run.states).toEqual([{ step: 1 }])
+    expect(run.events.map((event) => event.data)).toEqual([
+      { stream: 'stdout', text: 'before' },
+      { seq: 1 },
+      { stream: 'stdout', text: 'after' },
+    ])
+    expect(fake.received.at(-1)).toEqual({ type: 'snapshot_saved', seq: 1 })
+  })
+
+  it('cost one pending answer, however many an agent sends that does not read', async () => {
+    const fake = fakeProcess('ignores')
+    const run = runKept(fake.process)
+    for (let step = 0; step < 100; step += 1) fake.stdout.write(line({ type: 'snapshot', state: step }))
+    await eventually(() => run.states.length === 100, 'all are saved')
+    fake.exit()
+    await run.outcome
+    expect(fake.received.filter((message) => message.type === 'snapshot_saved').length).toBeLessThanOrEqual(2)
+  })
+
+  it('are refused visibly past the bound of an attempt', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process, { snapshotBytes: 100 })
+    for (let step = 0; step < 5; step += 1) fake.stdout.write(line({ type: 'snapshot', state: 'x'.repeat(30) }))
+    fake.exit()
+    await run.outcome
+    expect(run.states).toHaveLength(1)
+    expect(textOf(run.events, 'agent')).toContain('snapshot not saved')
+  })
+})
+
+describe('back-pressure', () => {
+  it('reads nothing more while events are not accepted', async () => {
+    const fake = fakeProcess()
+    let accept: () => void = () => undefined
+    let offered = 0
+    const run = runAgent({
+      process: fake.process,
+      start: START,
+      onEvents: () => {
+        offered += 1
+        return new Promise((resolve) => {
+          accept = resolve
+        })
+      },
+      onSnapshot: async () => ({ seq: 1 }),
+    })
+    let written = 0
+    while (fake.stdout.write('x'.repeat(1023).concat('\n'))) written += 1024
+    await eventually(() => offered === 1, 'the first event is offered')
+    const before = fake.stdout.readableLength + fake.stdout.writableLength
+    fake.stdout.write('y\n'.repeat(100_000))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(offered).toBe(1)
+    expect(fake.stdout.readableLength + fake.stdout.writableLength).toBeGreaterThanOrEqual(before + 200_000)
+    expect(written).toBeLessThan(1024 * 1024)
+    fake.exit()
+    const pump = setInterval(() => accept(), 1)
+    expect((await run.outcome).kind).toBe('succeeded')
+    clearInterval(pump)
+  })
+
+  it('asks for one acceptance at a time', async () => {
+    const fake = fakeProcess()
+    let open = 0
+    let most = 0
+    const run = runAgent({
+      process: fake.process,
+      start: START,
+      onEvents: async () => {
+        most = Math.max(most, (open += 1))
+        await new Promise((resolve) => setImmediate(resolve))
+        open -= 1
+      },
+      onSnapshot: async () => ({ seq: 1 }),
+    })
+    for (let count = 0; count < 20; count += 1) {
+      fake.stdout.write('out\n')
+      fake.stderr.write('err\n')
+    }
+    fake.exit()
+    await run.outcome
+    expect(most).toBe(1)
+  })
+})
+
+describe('stopping an agent', () => {
+  it('by cancel tells it why and for how long, and lets it end', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    const cancelled = run.cancel('cancelled', 60_000)
+    await eventually(() => fake.received.length === 2, 'told')
+    expect(fake.received[1]).toEqual({ type: 'cancel', reason: 'cancelled', grace_ms: 60_000 })
+    fake.stdout.write('tidied up\n')
+    fake.exit({ code: 0 })
+    await cancelled
+    expect(await run.outcome).toEqual({ kind: 'stopped', reason: 'cancelled', usage: NO_USAGE, exitCode: 0 })
+    expect(textOf(run.events, 'stdout')).toBe('tidied up')
+    expect(fake.kills()).toBe(0)
+  })
+
+  it('by cancel kills it after the grace', async () => {
+    const fake = fakeProcess('ignores')
+    const run = runKept(fake.process)
+    await run.cancel('timed_out', 1)
+    expect(fake.kills()).toBe(1)
+    expect(await run.outcome).toMatchObject({ kind: 'stopped', reason: 'timed_out', exitCode: null })
+  })
+
+  it('by cancel still takes a result that comes in time, but no error', async () => {
+    const finished = fakeProcess()
+    const run = runKept(finished.process)
+    void run.cancel('drain', 60_000)
+    finished.stdout.write(line({ type: 'result', output: 1 }))
+    finished.exit()
+    expect(await run.outcome).toMatchObject({ kind: 'succeeded', output: 1 })
+    const broken = fakeProcess()
+    const other = runKept(broken.process)
+    void other.cancel('drain', 60_000)
+    broken.stdout.write(line({ type: 'error', code: 'interrupted', message: 'x' }))
+    broken.exit({ code: 1 })
+    expect(await other.outcome).toMatchObject({ kind: 'stopped', reason: 'drain' })
+  })
+
+  it('by stop offers nothing more and waits for no acceptance', async () => {
+    const fake = fakeProcess()
+    let offered = 0
+    const run = runAgent({
+      process: fake.process,
+      start: START,
+      onEvents: () => {
+        offered += 1
+        return new Promise(() => undefined)
+      },
+      onSnapshot: () => new Promise(() => undefined),
+    })
+    fake.stdout.write('one\n')
+    await eventually(() => offered === 1, 'offered')
+    fake.stdout.write(`two\n${line({ type: 'result', output: 1 })}`)
+    await run.stop()
+    expect(await run.outcome).toMatchObject({ kind: 'stopped' })
+    expect(offered).toBe(1)
+  })
+
+  it('by a caller that fails kills it, and the failure reaches the caller', async () => {
+    const fake = fakeProcess()
+    const run = runAgent({
+      process: fake.process,
+      start: START,
+      onEvents: async () => {
+        throw new Error('fenced')
+      },
+      onSnapshot: async () => ({ seq: 1 }),
+    })
+    fake.stdout.write('one\n')
+    await expect(run.outcome).rejects.toThrow('fenced')
+    expect(fake.kills()).toBeGreaterThan(0)
+  })
+
+  it('passes inputs and decisions on as lines', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    expect(await run.write({ type: 'input', id: 'i', mode: 'steer', message: 'a\nb' })).toBe('written')
+    fake.exit()
+    await run.outcome
+    expect(fake.received[1]).toEqual({ type: 'input', id: 'i', mode: 'steer', message: 'a\nb' })
+  })
+})
+
