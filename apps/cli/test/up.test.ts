@@ -1,7 +1,7 @@
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { isRunning, type ProcessRecord, processRecord, probePostgres, redisCommand } from '@muster/runtime'
+import { isRunning, type ProcessRecord, probePostgres, processRecord, redisCommand } from '@muster/runtime'
 import {
   createDatabase,
   type FleetOptions,
@@ -34,7 +34,13 @@ function parts(fleet: TestFleet): ProcessRecord[] {
   return [facts?.gateway_pid ?? 0, ...(facts?.worker_pids ?? [])].map(processRecord).filter((record) => record !== null)
 }
 
-async function serversAnswer({ database_url, redis_url }: { database_url: string; redis_url: string }): Promise<boolean[]> {
+async function serversAnswer({
+  database_url,
+  redis_url,
+}: {
+  database_url: string
+  redis_url: string
+}): Promise<boolean[]> {
   const redis = redisCommand(redis_url, ['PING']).then(
     () => true,
     () => false,
@@ -67,7 +73,10 @@ test('a killed gateway comes back on its port and a killed worker under a new pr
   expect((await fetch(afterGateway.url)).status).toBe(401)
   process.kill(afterGateway.worker_pids[1] ?? 0, 'SIGKILL')
   const afterWorker = await until(() => fleet.facts()?.worker_pids[1] !== afterGateway.worker_pids[1] && fleet.facts())
-  expect(afterWorker).toEqual({ ...afterGateway, worker_pids: [afterGateway.worker_pids[0], afterWorker.worker_pids[1]] })
+  expect(afterWorker).toEqual({
+    ...afterGateway,
+    worker_pids: [afterGateway.worker_pids[0], afterWorker.worker_pids[1]],
+  })
 })
 
 test('an embedded server that dies is started again under the same URL', async () => {
@@ -111,7 +120,12 @@ test('after a SIGKILL of the supervisor its parts end by themselves and the next
   await first.exited
   await until(() => orphans.filter(isRunning).length === 0)
   const second = await start({ env: { MUSTER_PORT: new URL(facts?.url ?? '').port } })
-  expect(second.facts()).toMatchObject({ url: facts?.url, admin_token: facts?.admin_token, database_url: facts?.database_url, redis_url: facts?.redis_url })
+  expect(second.facts()).toMatchObject({
+    url: facts?.url,
+    admin_token: facts?.admin_token,
+    database_url: facts?.database_url,
+    redis_url: facts?.redis_url,
+  })
   await second.stop()
 })
 

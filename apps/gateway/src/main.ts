@@ -1,1 +1,21 @@
-export {}
+import { ConfigError, createLogger, drainOnSignal } from '@muster/runtime'
+import { type GatewayConfig, readConfig } from './config.ts'
+import { startGateway } from './start-gateway.ts'
+
+const CONFIG_FAULT = 2
+
+const config = configOrExit()
+const logger = createLogger({ app: 'gateway', level: config.logLevel, fields: { pid: process.pid } })
+const gateway = await startGateway(config, logger)
+drainOnSignal({ logger, drain: () => gateway.close() })
+logger.info({ url: gateway.url }, 'listening')
+
+function configOrExit(): GatewayConfig {
+  try {
+    return readConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(CONFIG_FAULT)
+  }
+}

@@ -1,6 +1,7 @@
 import { POOLS, type Pool } from '@muster/contracts'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
 import { createGate, type Gate, type GateConfig, type GateNode, type GateOffer, type GatePlace } from '../src/index.ts'
 import { agent, node, offerOf, place, run, warm } from './fleet.ts'
 import { GateModel } from './model.ts'
@@ -49,6 +50,8 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
+const UNPACK = "return cjson.encode(cmsgpack.unpack(redis.call('GET', KEYS[1])))"
+
 /* What Redis holds of the nodes, and what the model says they are. */
 const working = async (fleet: string, model: GateModel) => {
   const prefix = `{${fleet}}:${model.epoch}:`
@@ -57,10 +60,12 @@ const working = async (fleet: string, model: GateModel) => {
   for (const key of keys) {
     const name = key.slice(prefix.length)
     if (name.startsWith('n:')) {
-      const [u, t, w, d] = await redis.client.hmget(key, 'u', 't', 'w', 'd')
-      found[name.slice(2)] = { used: Number(u), tag: Number(t), waiting: Number(w), due: Number(d ?? 0) }
+      const node = z.array(z.unknown()).parse(JSON.parse(String(await redis.client.eval(UNPACK, 1, key))))
+      found[name.slice(2)] = { used: node[1], tag: node[2], waiting: node[4], due: node[5] }
     }
-    if (name.startsWith('e:')) found[name] = (await redis.client.zrange(key, '0', '-1')).map((member) => member.slice(24)).sort()
+    if (name.startsWith('e:')) {
+      found[name] = (await redis.client.zrangeBuffer(key, '0', '-1')).map((member) => member.subarray(8).toString()).sort()
+    }
     if (name.startsWith('l:')) found[name] = (await redis.client.zrange(key, '0', '-1')).sort()
   }
   return found

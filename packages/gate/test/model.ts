@@ -27,6 +27,7 @@ export class GateModel {
   runs = new Map<string, Run>()
   config = new Map<string, Settings>()
   capacities: PoolCapacities = {}
+  private passBegan = 0
   private touched = new Set<string>()
 
   settings = (id: string): Settings => this.config.get(id) ?? unset
@@ -243,8 +244,9 @@ export class GateModel {
     const late = [...this.runs.values()].filter((one) => one.state === 'reserved' && one.since + RESERVED_MS <= this.now)
     for (const one of late.sort(byKey<Run>((run) => run.since, (run) => run.id))) this.sendBack(one)
     this.promote()
-    for (const one of this.nodes.values()) {
-      if (one.used > 0 && this.now * 1000 - one.at >= 1_000_000) this.accrue(one)
+    if (this.now - this.passBegan >= 1000) {
+      this.passBegan = this.now
+      for (const one of this.nodes.values()) if (one.used > 0) this.accrue(one)
     }
     const admitted = this.admit()
     this.settle([...this.nodes.keys()])
@@ -279,6 +281,7 @@ export class GateModel {
     if (load.epoch <= this.epoch) return 'refused'
     this.epoch = load.epoch
     this.counter = 0
+    this.passBegan = 0
     this.nodes.clear()
     this.runs.clear()
     this.config = new Map(load.config.map(({ node, ...rest }) => [nodeId(node), rest]))

@@ -13,7 +13,17 @@ export type LoggerOptions = {
   readonly destination?: DestinationStream
 }
 
-const SECRET_FIELDS = ['authorization', 'cookie', 'password', 'secret', 'token', 'api_key', 'apiKey', 'admin_token', 'adminToken']
+const SECRET_FIELDS = [
+  'authorization',
+  'cookie',
+  'password',
+  'secret',
+  'token',
+  'api_key',
+  'apiKey',
+  'admin_token',
+  'adminToken',
+]
 
 /**
  * A logger that writes one JSON object a line: `time`, `level`, `app`, `msg` and fields such as `request_id`, `run_id`, `node_id` (give
@@ -34,5 +44,7 @@ export function createLogger({ app, level = 'info', fields = {}, destination }: 
 
 /** Our own keys are recognised by their form, passwords by their place in a URL. */
 function withoutSecrets(line: string): string {
-  return line.replaceAll(/mst_[A-Za-z0-9_-]{8,}/g, 'mst_[redacted]').replaceAll(/(\w:\/\/[^\s:/@"]*:)[^\s@/"]+@/g, '$1[redacted]@')
+  return line
+    .replaceAll(/mst_[A-Za-z0-9_-]{8,}/g, 'mst_[redacted]')
+    .replaceAll(/(\w:\/\/[^\s:/@"]*:)[^\s@/"]+@/g, '$1[redacted]@')
 }

@@ -37,10 +37,12 @@ export function drainOnSignal({ logger, drain, force }: DrainOptions): void {
       },
     )
   }
-  const give = (message: string) => (error: unknown): void => {
-    logger.fatal({ err: error }, message)
-    exitNow(1)
-  }
+  const give =
+    (message: string) =>
+    (error: unknown): void => {
+      logger.fatal({ err: error }, message)
+      exitNow(1)
+    }
 
   process.on('SIGTERM', () => begin('SIGTERM'))
   process.on('SIGINT', () => begin('SIGINT'))

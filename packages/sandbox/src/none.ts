@@ -44,31 +44,43 @@ const SETPRIV = '/usr/bin/setpriv'
 export function createNone(options: NoneOptions): Sandbox {
   const user = sandboxUserOf(options.user)
   const cache = createFileCache(options.cacheRoot)
+  const scratchRoot = join(options.cacheRoot, 'none')
+
+  let host: Promise<{ readonly nodePath: string; readonly launcher: readonly string[] }> | null = null
+  function describeHost() {
+    host ??= (async () => {
+      await mkdir(scratchRoot, { recursive: true, mode: 0o755 })
+      return {
+        nodePath: await reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
+        launcher: await access(SETPRIV).then(() => [SETPRIV, '--pdeathsig', 'KILL', '--no-new-privs', '--'], () => []),
+      }
+    })().catch((error: unknown) => {
+      host = null
+      throw error
+    })
+    return host
+  }
 
   async function start(spec: SandboxSpec, confirm?: ConfirmStart): Promise<StartOutcome> {
     const marker = groupMarker(spec.group)
-    const own = join(options.cacheRoot, 'none')
-    await mkdir(own, { recursive: true, mode: 0o755 })
+    const { nodePath, launcher } = await describeHost()
     // Stands for all that a sandbox would hold in memory: home, temporary files, an empty workspace.
-    const scratch = await mkdtemp(join(own, 'run-'))
+    const scratch = await mkdtemp(join(scratchRoot, 'run-'))
     if (user !== null) await chown(scratch, user.uid, user.gid)
     const folders = {
       agent: await cache.folderOf(spec.files),
       attachments: spec.attachmentsFolder ?? '/nonexistent',
       workspace: (spec.workspaceAccess === 'none' ? null : spec.workspaceFolder) ?? scratch,
     }
-    const node = await reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user)
-    const withPrivileges = await access(SETPRIV).then(() => false, () => true)
     const gate = confirm === undefined ? [] : ['/bin/sh', '-c', 'read -r _ <&3 || exit 125; exec 3<&-; exec "$@"', 'sh']
-    const command = [...gate, ...spec.command.map((argument) => hostPath(argument, folders))]
-    if (!withPrivileges) command.unshift(SETPRIV, '--pdeathsig', 'KILL', '--no-new-privs', '--')
+    const command = [...launcher, ...gate, ...spec.command.map((argument) => hostPath(argument, folders))]
     const [program = '', ...rest] = command
     const child = await spawnChild({
       command: program,
       arguments: rest,
       name: program,
       env: {
-        PATH: `${dirname(node)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
+        PATH: `${dirname(nodePath)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
         HOME: scratch,
         LANG: 'C.UTF-8',
         TMPDIR: scratch,

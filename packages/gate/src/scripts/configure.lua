@@ -12,7 +12,6 @@ for _, entry in ipairs(ask.entries) do
     if node then
       accrue(node)
       configured(node, entry.limit, entry.weight, entry.paused)
-      node.reconfigured = true
     end
     redis.call('HSET', key, 'limit', entry.limit, 'weight', entry.weight, 'paused', entry.paused, 'version', entry.version)
     if node then ripple(node) end

@@ -4,14 +4,14 @@
 -- Reply: 'warm', and when the run is known: [state, pool, rank or '', not before or '', queued at or '', head queued at or '', capacity,
 -- pool used], [node, used, limit or '', paused, waiting, ...] from the workspace down
 if not warm then return { 'cold' } end
-local v = redis.call('HMGET', data .. 'r:' .. ask.run, 's', 'c', 'nb', 'q')
-if not v[1] then return { 'warm' } end
-local class = known(v[2])
+local run = run_of(ask.run)
+if not run then return { 'warm' } end
+local class = known(run.c)
 local rank = redis.call('ZRANK', data .. 'b:' .. class.id, ask.run)
 local head = redis.call('ZRANGE', data .. 'b:' .. class.id, 0, 0)[1]
-local since = head and redis.call('HGET', data .. 'r:' .. head, 'q') or ''
+local since = head and run_of(head).q or ''
 local capacity, used = pool_number('capacity', class.pool), pool_number('used', class.pool)
-local facts = { v[1], class.pool, rank and plain(rank) or '', v[3] or '', v[4] or '', since, plain(capacity), plain(used) }
+local facts = { run.s, class.pool, rank and plain(rank) or '', run.nb or '', run.q or '', since, plain(capacity), plain(used) }
 local path, found = path_of(class), {}
 for k = #path, 1, -1 do
   local node = path[k]

@@ -4,7 +4,7 @@
 -- ARGV[3]: {epoch, entries: see configure.lua, holdings: see restore.lua, capacities: see set-capacities.lua}
 -- Reply: 'loaded' or 'refused'
 if meta[3] and ask.epoch <= epoch then return { 'refused' } end
-epoch, counter, counter_before = ask.epoch, 0, 0
+epoch, counter, pools = ask.epoch, 0, {}
 data = fleet .. plain(epoch) .. ':'
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'format', FORMAT, 'run_id', ARGV[1], 'epoch', plain(epoch), 'counter', '0')

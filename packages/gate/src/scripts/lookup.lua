@@ -5,7 +5,7 @@
 if not warm then return { 'cold' } end
 local found = {}
 for _, id in ipairs(ask.runs) do
-  local v = redis.call('HMGET', data .. 'r:' .. id, 's', 'a', 'n')
-  for k = 1, 3 do found[#found + 1] = v[k] or '' end
+  local run = run_of(id) or {}
+  for _, value in ipairs({ run.s or '', run.a or '', run.n or '' }) do found[#found + 1] = value end
 end
 return { 'warm', found }

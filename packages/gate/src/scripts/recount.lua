@@ -11,13 +11,20 @@ local function report(id, kind, used, count, limit)
 end
 local ids = redis.call('ZRANGE', data .. 'slots', 0, -1)
 for _, id in ipairs(ids) do
-  local class = known(redis.call('HGET', data .. 'r:' .. id, 'c') or '')
+  local class = known(run_of(id).c)
   if class then
     for _, node in ipairs(path_of(class)) do counted[node.id] = (counted[node.id] or 0) + 1 end
     pool_counted[class.pool] = (pool_counted[class.pool] or 0) + 1
   end
 end
-for _, id in ipairs(redis.call('ZRANGE', data .. 'busy', 0, -1)) do counted[id] = counted[id] or 0 end
+-- Whatever holds a slot is living: this finds the nodes that count slots which are nowhere.
+local function living(parent)
+  for _, id in ipairs(redis.call('ZRANGE', data .. 'l:' .. parent, 0, -1)) do
+    counted[id] = counted[id] or 0
+    living(id)
+  end
+end
+living('*')
 for id, count in pairs(counted) do
   local node = known(id)
   report(id, 'node', node and node.u or 0, count, node and node.lim)

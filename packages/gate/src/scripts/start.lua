@@ -14,6 +14,7 @@ for _, node in ipairs(path_of(known(run.c))) do
     return { 'warm', 'refused' }
   end
 end
-redis.call('HSET', data .. 'r:' .. run.id, 's', 'started', 'n', ask.node, 't', plain(now_ms))
+run.s, run.n, run.t = 'started', ask.node, now_ms
+put(run)
 redis.call('ZREM', data .. 'res', run.id)
 return { 'warm', 'started' }

@@ -1,6 +1,6 @@
 -- include: opening node tree run admit
--- Promise: reservations past their time are back at the head of their class, due runs are parked, tags of nodes that hold slots are at
--- most a second old, free slots are given, and idle nodes whose tag is not ahead are forgotten. Each bounded per call; a tick repeats it.
+-- Promise: reservations past their time are back at the head of their class, due runs are parked, tags of nodes that hold slots are
+-- brought up to date each second, free slots are given, and idle nodes whose tag is not ahead are forgotten. Each bounded per call; a tick repeats it.
 -- ARGV[3]: {}
 -- Reply: see admit_and_reply; the result is [expired, promoted].
 if not warm then return { 'cold' } end
@@ -8,13 +8,27 @@ local late = redis.call('ZRANGEBYSCORE', data .. 'res', '-inf', now_ms, 'LIMIT',
 for _, id in ipairs(late) do send_back(run_of(id)) end
 local promoted = promote()
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', data .. 'busy', '-inf', now_ms - 1000, 'LIMIT', 0, SWEEP_MAX)) do
-  local node = known(id)
-  if node and now_us - node.at >= 1000000 then
-    accrue(node)
-    ripple(node)
+-- Once a second a pass over all slots begins; each call takes the next SWEEP_MAX of them.
+local pass = redis.call('HMGET', data .. 'pass', 'began', 'after')
+local after = pass[2] or ''
+if after == '' and math.abs(now_ms - tonumber(pass[1] or '0')) >= 1000 then
+  after = '-inf'
+  redis.call('HSET', data .. 'pass', 'began', now_ms)
+end
+if after ~= '' then
+  local last = ''
+  local slots = redis.call('ZRANGEBYSCORE', data .. 'slots', '(' .. after, '+inf', 'LIMIT', 0, SWEEP_MAX)
+  for _, id in ipairs(slots) do
+    local run = run_of(id)
+    last = run.a
+    for _, node in ipairs(path_of(known(run.c))) do
+      if node.at ~= now_us then
+        accrue(node)
+        refresh(node, {})
+      end
+    end
   end
-  redis.call('ZADD', data .. 'busy', 'XX', math.floor((node and node.at or now_us) / 1000), id)
+  redis.call('HSET', data .. 'pass', 'after', #slots == SWEEP_MAX and last or '')
 end
 
 local reply = admit_and_reply({ #late, promoted })

@@ -1,12 +1,12 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../free-port.ts'
-import { type ProcessRecord, isRunning } from '../process-identity.ts'
+import { isRunning, type ProcessRecord } from '../process-identity.ts'
 import { type StopStep, stopProcess } from '../stop-process.ts'
 import { type Launch, launchAs } from './launch.ts'
 import { ServerEndedError, startServerProcess, untilReady } from './server-process.ts'
-import { serviceAccount, type ServiceAccount } from './service-account.ts'
 import { readServerState, writeServerState } from './server-state.ts'
+import { type ServiceAccount, serviceAccount } from './service-account.ts'
 
 export type EmbeddedServer = {
   readonly url: string
@@ -33,7 +33,9 @@ export type EmbeddedServerOptions = {
 export type ServerKind = {
   readonly stopSteps: readonly StopStep[]
   readonly readyWithinMs: number
-  prepare(site: ServerSite): Promise<{ readonly command: string; readonly args: readonly string[]; readonly paths: readonly string[] }>
+  prepare(
+    site: ServerSite,
+  ): Promise<{ readonly command: string; readonly args: readonly string[]; readonly paths: readonly string[] }>
   url(site: ServerSite): string
   isReady(site: ServerSite): Promise<boolean>
 }
@@ -66,7 +68,14 @@ export async function startEmbeddedServer(kind: ServerKind, options: EmbeddedSer
 
   for (let start = 1; ; start++) {
     const port = options.port ?? (await freePort(start === 1 && state.port !== null ? state.port : undefined))
-    const site: ServerSite = { folder, logFile, port, password: state.password, account, settings: options.settings ?? {} }
+    const site: ServerSite = {
+      folder,
+      logFile,
+      port,
+      password: state.password,
+      account,
+      settings: options.settings ?? {},
+    }
     writeServerState(folder, { ...state, port, process: null })
     const { command, args, paths } = await kind.prepare(site)
     try {

@@ -12,7 +12,12 @@ export type Launch = {
  * How to start a program as an account. Where the account cannot reach one of the paths (a clone below /root), the program is
  * given the one capability that lets it through closed folders, and nothing else of root's power.
  */
-export function launchAs(account: ServiceAccount | null, paths: readonly string[], command: string, args: readonly string[]): Launch {
+export function launchAs(
+  account: ServiceAccount | null,
+  paths: readonly string[],
+  command: string,
+  args: readonly string[],
+): Launch {
   if (account === null) return { command, args, identity: {} }
   const closed = paths.map((path) => closedAncestor(path)).find((folder) => folder !== null)
   if (closed === undefined) return { command, args, identity: account }
@@ -22,7 +27,11 @@ export function launchAs(account: ServiceAccount | null, paths: readonly string[
       `the account that embedded servers run as cannot enter ${closed}: open that folder (chmod o+x), move Muster elsewhere, or run it as an ordinary user`,
     )
   const identity = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups']
-  const capabilities = [`--inh-caps=-all,+${capability}`, `--ambient-caps=-all,+${capability}`, `--bounding-set=-all,+${capability}`]
+  const capabilities = [
+    `--inh-caps=-all,+${capability}`,
+    `--ambient-caps=-all,+${capability}`,
+    `--bounding-set=-all,+${capability}`,
+  ]
   return { command: 'setpriv', args: [...identity, ...capabilities, '--', command, ...args], identity: {} }
 }
 

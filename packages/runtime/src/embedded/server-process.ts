@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { processRecord, type ProcessRecord } from '../process-identity.ts'
+import { type ProcessRecord, processRecord } from '../process-identity.ts'
 import type { Launch } from './launch.ts'
 
 export type ServerProcess = {
@@ -33,7 +33,12 @@ export async function startServerProcess(launch: Launch, logFile: string): Promi
 }
 
 /** Waits until a server answers as it should; fails with the end of its log when it ends first or takes too long. */
-export async function untilReady(server: ServerProcess, logFile: string, ready: () => Promise<boolean>, deadlineMs: number): Promise<void> {
+export async function untilReady(
+  server: ServerProcess,
+  logFile: string,
+  ready: () => Promise<boolean>,
+  deadlineMs: number,
+): Promise<void> {
   let ended = false
   void server.exited.then(() => {
     ended = true

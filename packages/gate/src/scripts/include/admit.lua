@@ -5,7 +5,7 @@ local cut = 0
 
 local function first(pool, id)
   local v = redis.call('ZRANGE', data .. 'e:' .. pool .. ':' .. id, 0, 0)
-  return v[1] and string.sub(v[1], 25)
+  return v[1] and string.sub(v[1], 9)
 end
 
 local function admit_one(pool)
@@ -18,7 +18,6 @@ local function admit_one(pool)
   for _ = 1, 3 do id = first(pool, id) end
   local run = redis.call('ZPOPMIN', data .. 'b:' .. id)[1]
   local class = known(id)
-  class.job = class.job or redis.call('HGET', data .. 'n:' .. id, 'j')
   local k = #admitted
   admitted[k + 1], admitted[k + 2], admitted[k + 3], admitted[k + 4] = run, reserve(run, class), pool, class.job
   return true
@@ -26,7 +25,9 @@ end
 
 -- Gives every free slot that may be given, up to ADMIT_MAX; `cut` says that there may be more.
 local function admit()
-  promote()
+  local waits = 0
+  for _, pool in ipairs(POOLS) do waits = waits + pool_number('due', pool) end
+  if waits > 0 then promote() end
   local more = true
   while more do
     more = false

@@ -1,49 +1,54 @@
 -- Nodes of the ordering tree: read once per script, kept here, written by `flush`.
--- A node's hash n:<id>: p parent ('*' above workspaces), u slots used, t tag (slot-nanoseconds / weight), at accrued at (us),
--- w runs waiting below it, e pools in which it is eligible; lim, wt, off copies of its configuration.
--- A class also has: d its due runs, pool, ws workspace, j job name. A node without w, u and d is idle.
+-- p parent ('*' above workspaces), u slots used, t tag (slot-nanoseconds / weight), at accrued at (us), w runs waiting below it,
+-- e pools in which it is eligible; lim, wt, off copies of its configuration.
+-- A class also has: d its due runs, pool, ws workspace, job its jobs' name. A node without w, u and d is idle.
 local nodes = {}
 
-local function tag_text(tag) return string.format('%024.0f', tag) end
-local function blocked(node) return node.off or (node.lim ~= nil and node.u >= node.lim) end
+local function tag_bytes(tag) return struct.pack('>d', tag) end
+local function blocked(node) return node.off or (node.lim and node.u >= node.lim) or false end
 local function level(node) return math.floor(node.u / node.wt + 1e-9) end
 local function is_idle(node) return node.w == 0 and node.u == 0 and node.d == 0 end
 
 local function configured(node, limit, weight, paused)
-  node.lim = tonumber(limit or '')
+  node.lim = tonumber(limit or '') or false
   node.wt = tonumber(weight or '') or 1
   node.off = paused == '1'
 end
 
--- What the sets of its parent hold of a node whose hash was just read or made.
+-- What the sets of its parent hold of a node that was just read or made.
 local function as_stored(node)
   node.blocked = blocked(node)
-  node.living = node.u > 0
-  for _, pool in ipairs(POOLS) do
-    if node.e[pool] then node.living = true end
-  end
-  node.stored_tag, node.stored_level, node.stored_used, node.stored_idle = node.t, level(node), node.u, is_idle(node)
+  node.living = node.u > 0 or next(node.e) ~= nil
+  node.stored_tag, node.stored_level, node.stored_idle = node.t, level(node), is_idle(node)
 end
 
 -- The node, or nil when it is not at work.
 local function known(id)
   local node = nodes[id]
   if node then return node end
-  local v = redis.call('HMGET', data .. 'n:' .. id, 'p', 'u', 't', 'at', 'w', 'e', 'lim', 'wt', 'off', 'd', 'pool', 'ws')
-  if not v[1] then return nil end
-  node = { id = id, p = v[1], u = tonumber(v[2]), t = tonumber(v[3]), at = tonumber(v[4]), w = tonumber(v[5]), e = {} }
-  node.d, node.pool, node.ws = tonumber(v[10] or '0'), v[11] or nil, v[12] or nil
-  for pool in string.gmatch(v[6], '[^,]+') do node.e[pool] = true end
-  configured(node, v[7], v[8], v[9])
+  local packed = redis.call('GET', data .. 'n:' .. id)
+  if not packed then return nil end
+  local v = cmsgpack.unpack(packed)
+  node = { id = id, p = v[1], u = v[2], t = v[3], at = v[4], w = v[5], d = v[6], lim = v[8], wt = v[9], off = v[10] }
+  node.e, node.pool, node.ws, node.job = {}, v[11], v[12], v[13]
+  for _, pool in ipairs(v[7]) do node.e[pool] = true end
   as_stored(node)
   nodes[id] = node
   return node
 end
 
+local function pack(node)
+  local e = {}
+  for _, pool in ipairs(POOLS) do
+    if node.e[pool] then e[#e + 1] = pool end
+  end
+  return cmsgpack.pack({ node.p, node.u, node.t, node.at, node.w, node.d, e, node.lim, node.wt, node.off, node.pool, node.ws, node.job })
+end
+
 local function ensure(id, parent)
   local node = known(id)
   if node then return node end
-  node = { id = id, p = parent, u = 0, t = 0, at = now_us, w = 0, d = 0, e = {}, fresh = true }
+  node = { id = id, p = parent, u = 0, t = 0, at = now_us, w = 0, d = 0, e = {}, pool = false, ws = false, job = false }
   local v = redis.call('HMGET', data .. 'c:' .. id, 'limit', 'weight', 'paused')
   configured(node, v[1], v[2], v[3])
   as_stored(node)

@@ -1,16 +1,9 @@
--- What happens to one run: the only places where its hash and its slot change. Needs tree.lua.
+-- What happens to one run: the only places where it and its slot change. Needs tree.lua.
 
-local function run_of(id)
-  local v = redis.call('HMGET', data .. 'r:' .. id, 's', 'c', 'z', 'a', 'n')
-  if not v[1] then return nil end
-  return { id = id, s = v[1], c = v[2], z = v[3] or nil, a = v[4] or nil, n = v[5] or nil }
+local function pack_run(run)
+  return cmsgpack.pack({ run.s, run.c, run.z or false, run.q or false, run.nb or false, run.a or false, run.n or false, run.t or false })
 end
-
-local function park(id, class, z)
-  redis.call('HSET', data .. 'r:' .. id, 's', 'parked')
-  redis.call('ZADD', data .. 'b:' .. class.id, z, id)
-  shift(class, 0, 1)
-end
+local function put(run) redis.call('SET', data .. 'r:' .. run.id, pack_run(run)) end
 
 local function add_due(class, by)
   class.d = math.max(0, class.d + by)
@@ -20,16 +13,25 @@ end
 
 -- A run that the gate knows in any state is left as it is.
 local function offer(o)
-  if redis.call('EXISTS', data .. 'r:' .. o.run) == 1 then return end
+  local due = tonumber(o.due)
+  local run = { id = o.run, s = due <= now_ms and 'parked' or 'due', c = o.class, z = o.z, q = o.queued, nb = due > now_ms and o.due }
+  if not redis.call('SET', data .. 'r:' .. o.run, pack_run(run), 'NX') then return end
   local class = class_at(o)
-  redis.call('HSET', data .. 'r:' .. o.run, 'c', o.class, 'z', o.z, 'q', o.queued)
-  if tonumber(o.due) <= now_ms then
-    park(o.run, class, o.z)
-  else
-    redis.call('HSET', data .. 'r:' .. o.run, 's', 'due', 'nb', o.due)
+  if run.nb then
     redis.call('ZADD', data .. 'due', o.due, o.run)
     add_due(class, 1)
+  else
+    redis.call('ZADD', data .. 'b:' .. class.id, o.z, o.run)
+    shift(class, 0, 1)
   end
+end
+
+-- Puts a run, new in its class or on its way back, where its score says: a run that was reserved is its head again.
+local function park(run, used)
+  run.s, run.a, run.n, run.t, run.nb = 'parked', nil, nil, nil, nil
+  put(run)
+  redis.call('ZADD', data .. 'b:' .. run.c, run.z, run.id)
+  shift(known(run.c), used, 1)
 end
 
 -- Parks runs whose time has come, a bounded number.
@@ -38,21 +40,21 @@ local function promote()
   for _, id in ipairs(ids) do
     local run = run_of(id)
     redis.call('ZREM', data .. 'due', id)
-    redis.call('HDEL', data .. 'r:' .. id, 'nb')
     add_due(known(run.c), -1)
-    park(id, known(run.c), run.z)
+    park(run, 0)
   end
   return #ids
 end
 
 local function reserve(id, class)
   counter = counter + 1
-  local admission = plain(epoch * 4294967296 + counter)
-  redis.call('HSET', data .. 'r:' .. id, 's', 'reserved', 'a', admission, 't', plain(now_ms))
-  redis.call('ZADD', data .. 'slots', admission, id)
-  redis.call('ZADD', data .. 'res', plain(now_ms + RESERVED_MS), id)
+  local run = run_of(id)
+  run.s, run.a, run.t = 'reserved', plain(epoch * 4294967296 + counter), now_ms
+  put(run)
+  redis.call('ZADD', data .. 'slots', run.a, id)
+  redis.call('ZADD', data .. 'res', now_ms + RESERVED_MS, id)
   shift(class, 1, -1)
-  return admission
+  return run.a
 end
 
 local function take_slot(run)
@@ -60,13 +62,9 @@ local function take_slot(run)
   if run.s == 'reserved' then redis.call('ZREM', data .. 'res', run.id) end
 end
 
--- A reserved run back to where it stood in its class: its head.
 local function send_back(run)
   take_slot(run)
-  redis.call('HDEL', data .. 'r:' .. run.id, 'a', 't')
-  redis.call('HSET', data .. 'r:' .. run.id, 's', 'parked')
-  redis.call('ZADD', data .. 'b:' .. run.c, run.z, run.id)
-  shift(known(run.c), -1, 1)
+  park(run, -1)
 end
 
 -- Removes a run in any state, and its slot.
@@ -88,7 +86,7 @@ end
 -- A started slot of an admission that Postgres holds, over any limit.
 local function hold(h)
   local class = class_at(h)
-  redis.call('HSET', data .. 'r:' .. h.run, 's', 'started', 'c', h.class, 'a', h.admission, 'n', h.node, 't', plain(now_ms))
+  put({ id = h.run, s = 'started', c = h.class, a = h.admission, n = h.node, t = now_ms })
   redis.call('ZADD', data .. 'slots', h.admission, h.run)
   shift(class, 1, 0)
 end

@@ -10,27 +10,32 @@ end
 -- Answers the pools in which it entered or left.
 local function refresh(node, check)
   local closed = blocked(node)
-  local want, eligible, was = {}, false, false
+  local want, eligible = {}, false
   for _, pool in ipairs(POOLS) do
-    if closed then want[pool] = false
-    elseif node.blocked or check[pool] then want[pool] = supplied(node, pool)
-    else want[pool] = node.e[pool] or false end
-    eligible = eligible or want[pool]
-    was = was or node.e[pool] or false
+    if not closed then
+      if node.blocked or check[pool] then want[pool] = supplied(node, pool) or nil
+      else want[pool] = node.e[pool] end
+      eligible = eligible or want[pool] or false
+    end
   end
+  local was = next(node.e) ~= nil
   if eligible and not was and node.u == 0 then
     node.t = math.max(node.t, least_living(node.p, node.id) or 0)
   end
-  local old, new, height = tag_text(node.stored_tag) .. node.id, tag_text(node.t) .. node.id, level(node)
-  local moved = {}
-  for _, pool in ipairs(POOLS) do
-    local has, key = node.e[pool] or false, data .. 'e:' .. pool .. ':' .. node.p
-    if has and (not want[pool] or old ~= new) then redis.call('ZREM', key, old) end
-    if want[pool] and (not has or old ~= new or height ~= node.stored_level) then redis.call('ZADD', key, height, new) end
-    if has ~= want[pool] then
-      moved[pool] = true
-      node.e[pool] = want[pool]
+  local height, moved = level(node), {}
+  if was or eligible then
+    local old, same = tag_bytes(node.stored_tag) .. node.id, node.t == node.stored_tag
+    local new = same and old or tag_bytes(node.t) .. node.id
+    for _, pool in ipairs(POOLS) do
+      local has, wanted = node.e[pool], want[pool]
+      if has or wanted then
+        local key = data .. 'e:' .. pool .. ':' .. node.p
+        if has and not (wanted and same) then redis.call('ZREM', key, old) end
+        if wanted and not (has and same and height == node.stored_level) then redis.call('ZADD', key, height, new) end
+        if has ~= wanted then moved[pool] = true end
+      end
     end
+    node.e = want
   end
   local living = eligible or node.u > 0
   if living and (not node.living or node.t ~= node.stored_tag) then
@@ -65,29 +70,13 @@ local function ripple(node)
   end
 end
 
-local function store(node)
-  local e = {}
-  for _, pool in ipairs(POOLS) do
-    if node.e[pool] then e[#e + 1] = pool end
-  end
-  local key, eligible = data .. 'n:' .. node.id, table.concat(e, ',')
-  redis.call('HSET', key, 'u', node.u, 't', plain(node.t), 'at', plain(node.at), 'w', node.w, 'e', eligible)
-  if node.fresh or node.reconfigured then
-    local limit = node.lim and plain(node.lim) or ''
-    redis.call('HSET', key, 'p', node.p, 'lim', limit, 'wt', node.wt, 'off', node.off and '1' or '0')
-  end
-  if node.pool then redis.call('HSET', key, 'd', node.d) end
-  if node.pool and node.fresh then redis.call('HSET', key, 'pool', node.pool, 'ws', node.ws, 'j', node.job) end
-end
-
 -- A node is forgotten when it is idle and its tag is not ahead of the smallest living sibling's.
 local function flush_node(node)
   local idle = is_idle(node)
-  if node.u > 0 and node.stored_used == 0 then redis.call('ZADD', data .. 'busy', now_ms, node.id)
-  elseif node.u == 0 and node.stored_used > 0 then redis.call('ZREM', data .. 'busy', node.id) end
   local least = idle and least_living(node.p, node.id)
   local forgotten = idle and (not least or node.t <= least)
-  if forgotten then redis.call('DEL', data .. 'n:' .. node.id) else store(node) end
+  if forgotten then redis.call('DEL', data .. 'n:' .. node.id)
+  else redis.call('SET', data .. 'n:' .. node.id, pack(node)) end
   if idle and not forgotten then
     redis.call('ZADD', data .. 'i:' .. node.p, plain(node.t), node.id)
     redis.call('ZADD', data .. 'idle', 'NX', now_ms, node.p)
@@ -101,6 +90,7 @@ local function flush()
   for _, node in pairs(nodes) do
     if node.touched then flush_node(node) end
   end
-  for field, value in pairs(pools_changed) do redis.call('HSET', data .. 'pools', field, value) end
-  if counter ~= counter_before then redis.call('HSET', KEYS[1], 'counter', plain(counter)) end
+  if pools_changed then
+    redis.call('HSET', KEYS[1], 'pools', cmsgpack.pack(pools), 'counter', plain(counter))
+  end
 end

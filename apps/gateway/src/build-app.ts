@@ -1,0 +1,76 @@
+import { ROUTES, type RouteName } from '@muster/contracts'
+import { AppError } from '@muster/core'
+import { createAcceptor, type EngineContext } from '@muster/engine'
+import { Hono } from 'hono'
+import { Authenticator } from './authenticator.ts'
+import type { GatewayContext } from './gateway-context.ts'
+import { requestIdOf } from './http/request-id.ts'
+import { RunLogs } from './live/run-logs.ts'
+import { honoPath, type Mounting, mountRoute, refuse } from './mount-route.ts'
+import { createReadiness } from './readiness.ts'
+import { HANDLERS } from './routes/index.ts'
+
+export type AppParts = { readonly engine: EngineContext; readonly adminToken: string; readonly migrationsDir: string }
+
+export type GatewayApp = {
+  readonly app: Hono
+  readonly logs: RunLogs
+  /** Not ready from now on, and no connection is kept; streams end, so that their clients go elsewhere. */
+  drain(): void
+  /** Waits for what was accepted to be offered. */
+  settled(): Promise<void>
+}
+
+/** The whole HTTP surface on parts that are open already; the caller closes them. */
+export function buildApp({ engine, adminToken, migrationsDir }: AppParts): GatewayApp {
+  let draining = false
+  const logs = new RunLogs(engine)
+  const context: GatewayContext = {
+    database: engine.database,
+    engine,
+    acceptor: createAcceptor(engine),
+    logs,
+    readiness: createReadiness({ database: engine.database, gate: engine.gate, migrationsDir }),
+  }
+  const mounting: Mounting = {
+    app: new Hono(),
+    context,
+    authenticator: new Authenticator(engine.database, adminToken),
+    isDraining: () => draining,
+  }
+  for (const name of routeNames()) mountNamed(mounting, name)
+  mountRefusals(mounting)
+  return {
+    app: mounting.app,
+    logs,
+    drain() {
+      draining = true
+      context.readiness.drain()
+      logs.close()
+    },
+    settled: () => context.acceptor.settled(),
+  }
+}
+
+const routeNames = (): RouteName[] => Object.keys(ROUTES).filter((name): name is RouteName => name in ROUTES)
+
+function mountNamed<Name extends RouteName>(mounting: Mounting, name: Name): void {
+  const route: (typeof ROUTES)[Name] = ROUTES[name]
+  mountRoute(mounting, route, HANDLERS[name])
+}
+
+/** What no route takes: another method of a known path is 405 with those it has, any other path 404. */
+function mountRefusals(mounting: Mounting): void {
+  const methods = new Map<string, string[]>()
+  for (const { path, method } of Object.values(ROUTES)) methods.set(path, [...(methods.get(path) ?? []), method])
+  const idOf = (request: Request): string => requestIdOf(request.headers.get('x-request-id'))
+  for (const [path, known] of methods) {
+    const allow = (known.includes('GET') ? [...known, 'HEAD'] : known).join(', ')
+    mounting.app.all(honoPath(path), (c) => {
+      const error = new AppError('wrong_method', `${c.req.method} is not possible here; possible: ${allow}`)
+      return refuse(mounting, idOf(c.req.raw), error, { allow })
+    })
+  }
+  mounting.app.notFound((c) => refuse(mounting, idOf(c.req.raw), new AppError('route_not_found', 'no route has this path')))
+  mounting.app.onError((error, c) => refuse(mounting, idOf(c.req.raw), error))
+}

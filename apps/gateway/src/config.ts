@@ -1,0 +1,47 @@
+import { fileURLToPath } from 'node:url'
+import { envDatabaseUrl, envLogLevel, envPort, envRedisUrl, parseEnv } from '@muster/runtime'
+import { z } from 'zod'
+
+const ADMIN_TOKEN_MIN = 16
+
+const environmentSchema = z.object({
+  DATABASE_URL: envDatabaseUrl,
+  REDIS_URL: envRedisUrl,
+  MUSTER_HOST: z.string().default('127.0.0.1'),
+  MUSTER_PORT: envPort.default(8080),
+  MUSTER_ADMIN_TOKEN: z.string().min(ADMIN_TOKEN_MIN, `must have at least ${ADMIN_TOKEN_MIN} characters`),
+  MUSTER_FLEET: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, 'must match [a-z0-9-]{1,32}')
+    .default('muster'),
+  MUSTER_LOG_LEVEL: envLogLevel.default('info'),
+  MUSTER_MIGRATIONS_DIR: z.string().default(fileURLToPath(new URL('../../../prisma/migrations/', import.meta.url))),
+})
+
+export type GatewayConfig = {
+  readonly databaseUrl: string
+  readonly redisUrl: string
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  readonly adminToken: string
+  /** The name that every Redis key of the fleet carries. */
+  readonly fleet: string
+  readonly logLevel: z.infer<typeof envLogLevel>
+  readonly migrationsDir: string
+}
+
+/** Reads the environment; throws a `ConfigError` that names every fault. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): GatewayConfig {
+  const read = parseEnv(environmentSchema, env)
+  return {
+    databaseUrl: read.DATABASE_URL,
+    redisUrl: read.REDIS_URL,
+    host: read.MUSTER_HOST,
+    port: read.MUSTER_PORT,
+    adminToken: read.MUSTER_ADMIN_TOKEN,
+    fleet: read.MUSTER_FLEET,
+    logLevel: read.MUSTER_LOG_LEVEL,
+    migrationsDir: read.MUSTER_MIGRATIONS_DIR,
+  }
+}

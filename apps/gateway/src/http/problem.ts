@@ -1,0 +1,33 @@
+import { ERROR_CODES, type Problem } from '@muster/contracts'
+import { AppError, contractForError } from '@muster/core'
+
+const RETRY_DEFAULT_MS = 1000
+
+/** Translates whatever was thrown into RFC 9457 `application/problem+json`: an error that is not ours tells nothing of itself. */
+export function problemOf(error: unknown, requestId: string): Problem {
+  const known = error instanceof AppError ? error : new AppError('internal_error', 'the request failed here; its id is in the log')
+  const { status, title, retryable } = ERROR_CODES[known.code]
+  const waits = status === 429 || status === 503
+  const retryAfterMs = known.retryAfterMs ?? (waits ? RETRY_DEFAULT_MS : null)
+  return {
+    type: `/problems/${known.code}`,
+    title,
+    status,
+    detail: known.message,
+    code: known.code,
+    request_id: requestId,
+    retryable,
+    ...(retryAfterMs === null ? {} : { retry_after_ms: retryAfterMs }),
+    ...(known.faults.length === 0 ? {} : { errors: [...known.faults] }),
+    agent_contract: contractForError(known.code, retryAfterMs),
+  }
+}
+
+/** The headers that go with a problem. */
+export function problemHeaders(problem: Problem): Record<string, string> {
+  const headers: Record<string, string> = { 'content-type': 'application/problem+json' }
+  if (problem.retry_after_ms !== undefined && (problem.status === 429 || problem.status === 503))
+    headers['retry-after'] = String(Math.max(1, Math.ceil(problem.retry_after_ms / 1000)))
+  if (problem.status === 401) headers['www-authenticate'] = 'Bearer'
+  return headers
+}

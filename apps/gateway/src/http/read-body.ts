@@ -1,0 +1,62 @@
+import { AppError } from '@muster/core'
+import { jsonFaultAt } from './json-fault-at.ts'
+
+export const BODY_BYTES_MAX = 1_048_576
+
+const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;|$)/i
+
+/** The JSON of a request's body. An empty body stands for `{}`. Throws `payload_too_large`, `unsupported_media_type` or `invalid_request`. */
+export async function readBody(request: Request): Promise<unknown> {
+  const bytes = await readBytes(request)
+  if (bytes.byteLength === 0) return {}
+  const type = request.headers.get('content-type')
+  if (type === null || !JSON_TYPE.test(type))
+    throw new AppError('unsupported_media_type', 'send the body as application/json')
+  return parseJson(decode(bytes))
+}
+
+async function readBytes(request: Request): Promise<Uint8Array> {
+  const length = request.headers.get('content-length')
+  if (length !== null && Number(length) > BODY_BYTES_MAX) throw tooLarge()
+  if (length !== null && request.headers.get('transfer-encoding') === null) return new Uint8Array(await readWhole(request))
+  if (request.body === null) return new Uint8Array()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of request.body) {
+    size += chunk.byteLength
+    if (size > BODY_BYTES_MAX) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+async function readWhole(request: Request): Promise<ArrayBuffer> {
+  try {
+    return await request.arrayBuffer()
+  } catch (cause) {
+    throw new AppError('invalid_request', 'the body ended before its announced length', { cause })
+  }
+}
+
+const tooLarge = (): AppError => new AppError('payload_too_large', `a body may have at most ${BODY_BYTES_MAX} bytes`)
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    const faults = [{ pointer: '', detail: 'not valid UTF-8' }]
+    throw new AppError('invalid_request', 'the body is not valid UTF-8', { faults, cause })
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const { line, column } = jsonFaultAt(text)
+    const detail = `malformed JSON at line ${line}, column ${column}`
+    throw new AppError('invalid_request', `the body is ${detail}`, { faults: [{ pointer: '', detail }], cause })
+  }
+}

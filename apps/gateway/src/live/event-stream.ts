@@ -1,0 +1,83 @@
+import type { RunEvent } from '@muster/contracts'
+import type { EngineLog } from '@muster/engine'
+
+const HEARTBEAT_MS = 15_000
+const STUCK_MS = 60_000
+const BUFFER_BYTES = 65_536
+/** What a client waits before it connects again. */
+const RETRY_MS = 1000
+
+export type EventStreamOptions = {
+  /** Opens the batches; they end when the signal aborts. */
+  readonly open: (signal: AbortSignal) => AsyncIterable<readonly RunEvent[]>
+  readonly log: EngineLog
+  readonly runId: string
+}
+
+/**
+ * Batches of events as server-sent events: `id` is the number, `event` the type. Reads no further than the client has taken; a client
+ * that takes nothing for a minute is dropped. A comment goes out every 15 s, so that a dead connection shows.
+ */
+export function eventStream({ open, log, runId }: EventStreamOptions): ReadableStream<Uint8Array> {
+  const text = new TextEncoder()
+  const leaving = new AbortController()
+  let makeRoom: (() => void) | null = null
+  let heartbeat: NodeJS.Timeout | undefined
+
+  const pump = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+    const send = (piece: string): void => {
+      if (!leaving.signal.aborted) controller.enqueue(text.encode(piece))
+    }
+    const hasRoom = (): boolean => (controller.desiredSize ?? 0) > 0
+    heartbeat = setInterval(() => {
+      if (hasRoom()) send(':\n\n')
+    }, HEARTBEAT_MS)
+    send(`retry: ${RETRY_MS}\n\n`)
+    for await (const events of open(leaving.signal)) {
+      for (const event of events) {
+        if (!hasRoom() && !(await roomInTime())) throw new Error('the client does not read')
+        send(formatEvent(event))
+      }
+    }
+    if (!leaving.signal.aborted) controller.close()
+  }
+
+  const roomInTime = async (): Promise<boolean> => {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const stuck = setTimeout(() => resolve(false), STUCK_MS)
+    makeRoom = () => resolve(true)
+    leaving.signal.addEventListener('abort', makeRoom, { once: true })
+    try {
+      return await promise
+    } finally {
+      clearTimeout(stuck)
+      makeRoom = null
+    }
+  }
+
+  return new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        pump(controller)
+          .catch((error: unknown) => {
+            log.warn({ err: error, run_id: runId }, 'an event stream was cut off')
+            if (!leaving.signal.aborted) controller.error(error)
+          })
+          .finally(() => {
+            clearInterval(heartbeat)
+            leaving.abort()
+          })
+      },
+      pull() {
+        makeRoom?.()
+      },
+      cancel() {
+        leaving.abort()
+      },
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: BUFFER_BYTES }),
+  )
+}
+
+const formatEvent = (event: RunEvent): string =>
+  `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`

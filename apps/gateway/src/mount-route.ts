@@ -1,0 +1,85 @@
+import type { Route } from '@muster/contracts'
+import { AppError } from '@muster/core'
+import type { Context, Hono } from 'hono'
+import type { Authenticator } from './authenticator.ts'
+import type { GatewayContext } from './gateway-context.ts'
+import type { Answer, Call, Handler } from './handler.ts'
+import { parseInput } from './http/parse-input.ts'
+import { readBody } from './http/read-body.ts'
+import { readQuery } from './http/read-query.ts'
+import { requestIdOf } from './http/request-id.ts'
+import { problemHeaders, problemOf } from './http/problem.ts'
+
+const JSON_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+
+export type Mounting = {
+  readonly app: Hono
+  readonly context: GatewayContext
+  readonly authenticator: Authenticator
+  /** Set while the process drains: clients are told to let their connections go. */
+  readonly isDraining: () => boolean
+}
+
+/** Mounts a route: authenticates, parses every part of the request, and turns the handler's answer or refusal into a response. */
+export function mountRoute<R extends Route>(mounting: Mounting, route: R, handler: Handler<R>): void {
+  mounting.app.on(route.method, honoPath(route.path), async (c) => {
+    const requestId = requestIdOf(c.req.raw.headers.get('x-request-id'))
+    try {
+      const call = await readCall(mounting.authenticator, route, c, requestId)
+      return respond(mounting, c, requestId, await handler(mounting.context, call))
+    } catch (error) {
+      return refuse(mounting, requestId, error)
+    }
+  })
+}
+
+/** `{name}` as the router writes it. */
+export const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
+
+/** The one way from whatever was thrown to an answer. */
+export function refuse({ context, isDraining }: Mounting, requestId: string, error: unknown, more: Record<string, string> = {}): Response {
+  const problem = problemOf(error, requestId)
+  if (problem.status >= 500) {
+    const fields = { err: error, request_id: requestId, code: problem.code }
+    if (problem.code === 'unavailable') context.engine.log.warn(fields, 'a request could not be served now')
+    else context.engine.log.error(fields, 'a request failed')
+  }
+  const headers = { ...JSON_HEADERS, ...problemHeaders(problem), ...more, ...connection(isDraining), 'x-request-id': requestId }
+  return new Response(JSON.stringify(problem), { status: problem.status, headers })
+}
+
+async function readCall<R extends Route>(authenticator: Authenticator, route: R, c: Context, requestId: string): Promise<Call<R>> {
+  const { raw } = c.req
+  const given = readQuery(raw.url)
+  const workspace = await authenticator.authenticate(route.access, {
+    authorization: raw.headers.get('authorization'),
+    workspace: raw.headers.get('muster-workspace'),
+  })
+  const params = route.params.safeParse(c.req.param())
+  if (!params.success) throw new AppError(route.notFound)
+  const query = parseInput(route.query, given, 'query')
+  const body = route.body === null ? null : parseInput(route.body, await readBody(raw), 'body')
+  const call = {
+    params: params.data,
+    query,
+    body,
+    workspace,
+    header: (name: string) => raw.headers.get(name),
+    signal: () => raw.signal,
+    requestId,
+  }
+  // each part was parsed by the schema that its type is inferred from
+  return call as Call<R>
+}
+
+function respond<R extends Route>({ isDraining }: Mounting, c: Context, requestId: string, answer: Answer<R>): Response {
+  const headers = { ...answer.headers, ...connection(isDraining), 'x-request-id': requestId }
+  if ('stream' in answer) {
+    if (c.req.method === 'HEAD') void answer.stream.cancel()
+    return new Response(c.req.method === 'HEAD' ? null : answer.stream, { status: answer.status, headers })
+  }
+  if (answer.body === null) return new Response(null, { status: answer.status, headers })
+  return new Response(JSON.stringify(answer.body), { status: answer.status, headers: { ...JSON_HEADERS, ...headers } })
+}
+
+const connection = (isDraining: () => boolean): Record<string, string> => (isDraining() ? { connection: 'close' } : {})

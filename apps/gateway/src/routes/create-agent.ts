@@ -1,0 +1,15 @@
+import type { ROUTES } from '@muster/contracts'
+import { contractForList } from '@muster/core'
+import { applyConfiguration } from '@muster/engine'
+import { createAgent as create } from '@muster/store'
+import type { Handler } from '../handler.ts'
+
+export const createAgent: Handler<typeof ROUTES.createAgent> = async ({ database, engine }, { workspace, body }) => {
+  const { resource, configuration } = await create(database, workspace.id, body)
+  const applied = configuration.length === 0 || (await applyConfiguration(engine, configuration))
+  return {
+    status: 201,
+    headers: { location: `/v1/agents/${resource.id}` },
+    body: { agent: resource, applied, agent_contract: contractForList() },
+  }
+}

@@ -1,0 +1,12 @@
+import type { ROUTES } from '@muster/contracts'
+import { listAttempts as list } from '@muster/store'
+import { contractForRun } from '../contract-for-run.ts'
+import { pageFields, pageRequest } from '../cursor.ts'
+import type { Handler } from '../handler.ts'
+import { runOrRefuse } from '../run-or-refuse.ts'
+
+export const listAttempts: Handler<typeof ROUTES.listAttempts> = async ({ database }, { workspace, params, query }) => {
+  const run = await runOrRefuse(database, workspace.id, params.run_id)
+  const page = await list(database, run.id, pageRequest(query, 'number'))
+  return { status: 200, body: { ...pageFields(page), agent_contract: contractForRun(run) } }
+}

@@ -1,0 +1,11 @@
+import type { ROUTES } from '@muster/contracts'
+import { contractForList } from '@muster/core'
+import { listRuns as list } from '@muster/store'
+import { pageFields, pageRequest } from '../cursor.ts'
+import type { Handler } from '../handler.ts'
+import { listFilterOf } from '../list-filter-of.ts'
+
+export const listRuns: Handler<typeof ROUTES.listRuns> = async ({ database }, { workspace, query }) => {
+  const page = await list(database, workspace.id, listFilterOf(query), pageRequest(query, 'run'))
+  return { status: 200, body: { ...pageFields(page), agent_contract: contractForList() } }
+}

@@ -1,0 +1,54 @@
+import { eventSeqSchema, type ROUTES } from '@muster/contracts'
+import { AppError, isRunOver } from '@muster/core'
+import { findRunLog, readEvents as read, type RunLog } from '@muster/store'
+import { contractForRun } from '../contract-for-run.ts'
+import type { GatewayContext } from '../gateway-context.ts'
+import type { Answer, Handler } from '../handler.ts'
+import { faultsOf } from '../http/faults-of.ts'
+import { eventStream } from '../live/event-stream.ts'
+
+type ReadEvents = typeof ROUTES.readEvents
+
+const STREAM = 'text/event-stream'
+const STREAM_HEADERS = { 'content-type': STREAM, 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
+
+export const readEvents: Handler<ReadEvents> = async (context, { workspace, params, query, header }) => {
+  const afterSeq = lastEventId(header('last-event-id')) ?? query.after ?? 0
+  const log = await findRunLog(context.database.pool, workspace.id, params.run_id)
+  if (log === null) throw new AppError('run_not_found')
+  return accepts(header('accept')) ? streamOf(context, log, afterSeq) : pageOf(context, log, afterSeq, query.limit)
+}
+
+function streamOf({ logs, engine }: GatewayContext, log: RunLog, afterSeq: number): Answer<ReadEvents> {
+  if (isRunOver(log.status) && afterSeq >= log.lastSeq) return { status: 204, body: null }
+  const stream = eventStream({
+    open: (signal) => logs.follow(log.id, afterSeq, signal),
+    log: engine.log,
+    runId: log.id,
+  })
+  return { status: 200, stream, headers: STREAM_HEADERS }
+}
+
+async function pageOf({ database }: GatewayContext, log: RunLog, afterSeq: number, limit: number): Promise<Answer<ReadEvents>> {
+  const events = await read(database.pool, log.id, afterSeq, limit + 1)
+  const data = events.slice(0, limit)
+  return {
+    status: 200,
+    body: {
+      data,
+      next_after: data.at(-1)?.seq ?? afterSeq,
+      has_more: events.length > limit,
+      agent_contract: contractForRun({ id: log.id, task_id: log.taskId, status: log.status }),
+    },
+  }
+}
+
+const accepts = (accept: string | null): boolean => (accept ?? '').toLowerCase().includes(STREAM)
+
+function lastEventId(header: string | null): number | null {
+  if (header === null || header === '') return null
+  const parsed = eventSeqSchema.safeParse(header)
+  if (parsed.success) return parsed.data
+  const faults = faultsOf(parsed.error.issues, 'header').map(({ detail }) => ({ pointer: 'header/last-event-id', detail }))
+  throw new AppError('invalid_request', 'the header Last-Event-ID is not the number of an event', { faults })
+}

@@ -1,0 +1,66 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createAdaptorServer } from '@hono/node-server'
+import { createGate } from '@muster/gate'
+import type { Logger } from '@muster/runtime'
+import { openDatabase } from '@muster/store'
+import { buildApp } from './build-app.ts'
+import type { GatewayConfig } from './config.ts'
+
+const POOL_SIZE = 16
+/** How long requests that are under way may take to end when the process stops. */
+const FINISH_MS = 10_000
+/** Longer than the idle time-out of usual load balancers, so that they close first. */
+const KEEP_ALIVE_MS = 75_000
+
+export type Gateway = {
+  readonly url: string
+  /** Takes no more connections, ends streams, lets requests finish, closes what it opened. */
+  close(): Promise<void>
+}
+
+/** Opens Postgres and the gate and serves. Starts whether or not Redis or Postgres can be reached. */
+export async function startGateway(config: GatewayConfig, logger: Logger): Promise<Gateway> {
+  const database = openDatabase({
+    url: config.databaseUrl,
+    poolSize: POOL_SIZE,
+    onError: (error) => logger.warn({ err: error }, 'an idle database connection failed'),
+  })
+  const gate = createGate({
+    redisUrl: config.redisUrl,
+    fleet: config.fleet,
+    onError: (error, source) => logger.warn({ err: error, source }, 'the gate reports a fault'),
+  })
+  const gateway = buildApp({
+    engine: { database, gate, log: logger },
+    adminToken: config.adminToken,
+    migrationsDir: config.migrationsDir,
+  })
+  const server = createAdaptorServer({ fetch: gateway.app.fetch }) as Server
+  server.keepAliveTimeout = KEEP_ALIVE_MS
+  server.listen(config.port, config.host)
+  await once(server, 'listening')
+
+  return {
+    url: urlOf(server, config.host),
+    async close() {
+      gateway.drain()
+      const closed = once(server, 'close')
+      server.close()
+      server.closeIdleConnections()
+      await Promise.race([closed, sleep(FINISH_MS, undefined, { ref: false })])
+      server.closeAllConnections()
+      await closed
+      await gateway.settled()
+      await gate.close()
+      await database.close()
+    },
+  }
+}
+
+function urlOf(server: Server, host: string): string {
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
