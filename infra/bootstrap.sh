@@ -106,6 +106,9 @@ case $word in
   up) exec node apps/cli/src/main.ts up "$@" ;;
   test) exec node node_modules/vitest/vitest.mjs run "$@" ;;
   prove) MUSTER_PROVE=1 exec node node_modules/vitest/vitest.mjs run "$@" ;;
-  verify) exec node node_modules/turbo/bin/turbo run verify-tasks "$@" ;;
+  verify)
+    export TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1 TURBO_NO_UPDATE_NOTIFIER=1
+    exec node node_modules/turbo/bin/turbo run verify-tasks --continue --output-logs=errors-only "$@"
+    ;;
   *) fail "unknown word '$word': use up, test, prove or verify" ;;
 esac

@@ -57,7 +57,7 @@ test.for([
   ["import { a } from 'left-pad'", 'left-pad is not in the package.json of packages/store'],
   ["import fs from 'fs'", 'write node:fs'],
   ['const home = process.env.HOME', 'reads the environment: only src/config.ts of an app may'],
-])('%s is found in store', ([text, what]) => {
+] as const)('%s is found in store', ([text, what]) => {
   expect(inStore(text)).toEqual([`packages/store/src/a.ts:1 ${what}`])
 })
 

@@ -1,40 +1,45 @@
 import { ERROR_CODES, type ErrorCode, type JsonObject, problemSchema, type Route, ROUTES, type RouteResponse } from '@muster/contracts'
 import { z } from 'zod'
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, type ZodOpenApiResponseObject } from 'zod-openapi'
+import {
+  createDocument,
+  type CreateDocumentOptions,
+  type ZodOpenApiObject,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+  type ZodOpenApiResponseObject,
+} from 'zod-openapi'
 
 const VERSION = '0.1.0'
 const PROBLEM = problemSchema.meta({ id: 'Problem' })
+
+const DOCUMENT: ZodOpenApiObject = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Muster',
+    version: VERSION,
+    description: 'A self-hosted fleet for AI agents. Every JSON answer tells in `agent_contract` what can be done next.',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  paths: pathsOf(Object.values(ROUTES)),
+  components: {
+    securitySchemes: {
+      apiKey: { type: 'http', scheme: 'bearer', description: 'An API key of a workspace: `mst_…`' },
+      adminToken: {
+        type: 'http',
+        scheme: 'bearer',
+        description: 'The admin token; acts in the workspace that the header Muster-Workspace names (`default`)',
+      },
+    },
+  },
+}
+/** JSON of any shape is checked by functions, of which no schema can be made: it has its own in `meta`. */
+const OPTIONS: CreateDocumentOptions = { allowEmptySchema: { custom: true } }
 
 let built: JsonObject | undefined
 
 /** The API as OpenAPI 3.1, made from the routes. */
 export function openapiDocument(): JsonObject {
-  built ??= z.record(z.string(), z.json()).parse(
-    JSON.parse(
-      JSON.stringify(
-        createDocument({
-          openapi: '3.1.0',
-          info: {
-            title: 'Muster',
-            version: VERSION,
-            description: 'A self-hosted fleet for AI agents. Every JSON answer tells in `agent_contract` what can be done next.',
-            license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-          },
-          paths: pathsOf(Object.values(ROUTES)),
-          components: {
-            securitySchemes: {
-              apiKey: { type: 'http', scheme: 'bearer', description: 'An API key of a workspace: `mst_…`' },
-              adminToken: {
-                type: 'http',
-                scheme: 'bearer',
-                description: 'The admin token; acts in the workspace that the header Muster-Workspace names (`default`)',
-              },
-            },
-          },
-        }),
-      ),
-    ),
-  )
+  built ??= z.record(z.string(), z.json()).parse(JSON.parse(JSON.stringify(createDocument(DOCUMENT, OPTIONS))))
   return built
 }
 
@@ -63,7 +68,7 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
   }
 }
 
-const securityOf = ({ access }: Route) => {
+function securityOf({ access }: Route): Record<string, string[]>[] {
   if (access === 'public') return []
   return access === 'admin' ? [{ adminToken: [] }] : [{ apiKey: [] }, { adminToken: [] }]
 }

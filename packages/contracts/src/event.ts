@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { jsonObjectSchema } from './json.ts'
+import { keptObjectSchema } from './json.ts'
 import { runIdSchema } from './ids.ts'
 import { timestampSchema } from './text.ts'
 
@@ -30,6 +30,6 @@ export const eventSchema = z.object({
   attempt: z.int().nullable(),
   type: eventTypeSchema,
   at: timestampSchema,
-  data: jsonObjectSchema,
+  data: keptObjectSchema,
 })
 export type RunEvent = z.infer<typeof eventSchema>

@@ -22,6 +22,15 @@ export const jsonValueSchema = z
   .superRefine((value, context) => reportFaults(value, [], context))
   .meta({ override: {} })
 
+/** JSON that was checked before it was kept: looked at no deeper than its outermost shape. */
+export const keptValueSchema = z.custom<JsonValue>((value) => value !== undefined).meta({ override: {} })
+
+export const keptObjectSchema = z
+  .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
+    error: 'expected an object',
+  })
+  .meta({ override: { type: 'object', additionalProperties: true } })
+
 /** A map from names to strings, kept as it was sent; each entry is checked by `entryFault`, which answers a message or null. */
 export const stringMapSchema = (entryFault: (name: string, value: string) => string | null) =>
   z

@@ -10,24 +10,27 @@ export type DrainOptions = {
 
 export type DrainReason = 'SIGTERM' | 'SIGINT' | 'supervisor_gone'
 
+/** One Ctrl-C arrives twice below npm: from the terminal, and passed on by npm. */
+const SAME_SIGNAL_WITHIN_MS = 500
+
 /**
  * Makes a process end well. The first SIGTERM or SIGINT, or the loss of a supervisor that started it with an IPC channel, drains; a
- * second signal forces. An error that nobody handled is logged and ends the process with 1, since its state can no longer be trusted.
+ * second signal, at least half a second later, forces. An error that nobody handled is logged and ends the process with 1, since its state can no longer be trusted.
  */
 export function drainOnSignal({ logger, drain, force }: DrainOptions): void {
-  let draining = false
+  let drainingSince: number | null = null
 
   const exitNow = (code: number): never => {
     force?.()
     process.exit(code)
   }
   const begin = (reason: DrainReason): void => {
-    if (draining) {
-      if (reason === 'supervisor_gone') return
+    if (drainingSince !== null) {
+      if (reason === 'supervisor_gone' || performance.now() - drainingSince < SAME_SIGNAL_WITHIN_MS) return
       logger.warn({ reason }, 'second signal: stopping at once')
       exitNow(1)
     }
-    draining = true
+    drainingSince = performance.now()
     logger.info({ reason }, 'draining')
     drain(reason).then(
       () => process.exit(0),

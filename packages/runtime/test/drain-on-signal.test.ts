@@ -32,14 +32,17 @@ test.for(['SIGTERM', 'SIGINT'] as const)('the first %s drains and ends with 0', 
   expect(await ended).toBe(0)
 })
 
-test('a second signal forces', async () => {
+test('a signal that comes twice at once drains; a later one forces', async () => {
   const { child, said, ended } = start('stuck')
   await said('ready')
   child.kill('SIGTERM')
+  child.kill('SIGINT')
   await said('draining')
   child.kill('SIGINT')
+  const again = setInterval(() => child.kill('SIGINT'), 50)
   await said('forced')
   expect(await ended).toBe(1)
+  clearInterval(again)
 })
 
 test('a supervisor that goes away drains its child', async () => {

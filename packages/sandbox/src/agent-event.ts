@@ -35,7 +35,8 @@ export function eventOf(message: FromAgent): AgentEvent | null {
 
 function fieldsOf(message: FromAgent): JsonObject {
   const fields: [string, JsonValue][] = []
-  for (const [name, value] of Object.entries(message)) if (name !== 'type' && value !== undefined) fields.push([name, value])
+  for (const [name, value] of Object.entries(message))
+    if (name !== 'type' && value !== undefined) fields.push([name, value])
   return Object.fromEntries(fields)
 }
 
@@ -44,7 +45,10 @@ export function boundEvent(event: AgentEvent, bytes: number): AgentEvent {
   if (Buffer.byteLength(JSON.stringify(event.data)) <= bytes) return event
   const entries = Object.entries(event.data)
   const share = Math.floor(bytes / entries.length)
-  return { type: event.type, data: Object.fromEntries(entries.map(([name, value]) => [name, boundField(value, share)])) }
+  return {
+    type: event.type,
+    data: Object.fromEntries(entries.map(([name, value]) => [name, boundField(value, share)])),
+  }
 }
 
 function boundField(value: JsonValue, bytes: number): JsonValue {

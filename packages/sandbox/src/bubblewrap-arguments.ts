@@ -1,10 +1,11 @@
-import type { SandboxSpec } from './sandbox.ts'
 import { GROUP_MOUNTS } from './find-sandboxes.ts'
+import { folderVariables } from './folder-variables.ts'
+import type { SandboxSpec } from './sandbox.ts'
 
-export const HOME = '/home/agent'
-export const WORKSPACE = '/workspace'
-export const AGENT_FILES = '/agent'
-export const ATTACHMENTS = '/attachments'
+const HOME = '/home/agent'
+const WORKSPACE = '/workspace'
+const AGENT_FILES = '/agent'
+const ATTACHMENTS = '/attachments'
 const NODE = '/opt/node/bin'
 const AGENT_ID = '1000'
 
@@ -24,7 +25,14 @@ export type Layout = {
  * since arguments are visible to every user of the host; a list cut short can so at worst lose variables.
  */
 export function bubblewrapArguments(spec: SandboxSpec, layout: Layout): string[] {
-  const scratch = (path: string, mode: string) => ['--perms', mode, '--size', String(layout.scratchBytes), '--tmpfs', path]
+  const scratch = (path: string, mode: string) => [
+    '--perms',
+    mode,
+    '--size',
+    String(layout.scratchBytes),
+    '--tmpfs',
+    path,
+  ]
   return [
     ...['--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try'],
     ...(spec.network ? [] : ['--unshare-net']),
@@ -62,13 +70,4 @@ export function environmentArguments(env: Readonly<Record<string, string>>): str
   return Object.entries(all)
     .map(([name, value]) => `--setenv\0${name}\0${value}\0`)
     .join('')
-}
-
-/** The same in every runtime, so that an agent need not know where it runs. */
-export function folderVariables(folders: { agent: string; attachments: string; workspace: string }): Record<string, string> {
-  return {
-    MUSTER_AGENT_FOLDER: folders.agent,
-    MUSTER_ATTACHMENTS_FOLDER: folders.attachments,
-    MUSTER_WORKSPACE_FOLDER: folders.workspace,
-  }
 }

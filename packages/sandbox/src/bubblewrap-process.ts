@@ -1,13 +1,14 @@
-import type { AttemptLimits } from '@muster/contracts'
 import { PassThrough, Readable, Writable } from 'node:stream'
+import type { AttemptLimits } from '@muster/contracts'
 import { z } from 'zod'
 import { type HostProcess, identifyProcess, killProcess } from './host-process.ts'
 import { killGroup, untilGone } from './kill-group.ts'
+import { openGate } from './open-gate.ts'
+import type { ConfirmStart, SandboxExit, SandboxProcess, StartOutcome } from './sandbox.ts'
 import type { SandboxGroup } from './sandbox-group.ts'
 import type { SandboxUser } from './sandbox-user.ts'
 import type { Child } from './spawn-child.ts'
 import { createStdinWriter } from './stdin-writer.ts'
-import type { ConfirmStart, SandboxExit, SandboxProcess, StartOutcome } from './sandbox.ts'
 
 export type BubblewrapChild = {
   readonly child: Child
@@ -84,29 +85,7 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
     limits: spec.limits,
     kill,
   }
-  return await confirmed(process, spec.confirm, gate instanceof Writable ? gate : null)
-}
-
-/** Opens the gate in front of the program if the owner still wants it to run. */
-export async function confirmed(
-  process: SandboxProcess,
-  confirm: ConfirmStart | undefined,
-  gate: Writable | null,
-): Promise<StartOutcome> {
-  if (confirm === undefined) return { kind: 'started', process }
-  let wanted = false
-  try {
-    wanted = await confirm()
-  } finally {
-    if (!wanted) {
-      await process.kill()
-      process.stdout.destroy()
-      process.stderr.destroy()
-    }
-  }
-  if (!wanted) return { kind: 'refused' }
-  gate?.end('go\n')
-  return { kind: 'started', process }
+  return await openGate(process, gate instanceof Writable ? gate : null, spec.confirm)
 }
 
 async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {

@@ -1,15 +1,15 @@
-import type { AttemptLimits } from '@muster/contracts'
 import { access } from 'node:fs/promises'
+import type { AttemptLimits } from '@muster/contracts'
 import { bubblewrapArguments, environmentArguments } from './bubblewrap-arguments.ts'
 import { bubblewrapProcess } from './bubblewrap-process.ts'
 import { createFileCache } from './file-cache.ts'
 import { describeHostSystem, type HostSystem } from './host-system.ts'
 import { reachableNode } from './node-binary.ts'
 import { probeBubblewrap } from './probe-bubblewrap.ts'
-import { groupMarker } from './sandbox-group.ts'
-import { sandboxUserOf, type SandboxUser } from './sandbox-user.ts'
-import { spawnChild } from './spawn-child.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
+import { groupMarker } from './sandbox-group.ts'
+import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
+import { spawnChild } from './spawn-child.ts'
 
 export type BubblewrapOptions = {
   /** Where files that sandboxes are shown are kept between them; may be shared by workers. Every folder on the way must be passable for agents. */
@@ -92,19 +92,33 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       extraPipes: confirm === undefined ? 2 : 3,
     })
     if (typeof child === 'string') return { kind: 'failed', reason: child }
-    return await bubblewrapProcess({ child, group: spec.group, user, confirm, limits: LIMITS, environment: environmentArguments(spec.env) })
+    return await bubblewrapProcess({
+      child,
+      group: spec.group,
+      user,
+      confirm,
+      limits: LIMITS,
+      environment: environmentArguments(spec.env),
+    })
   }
 
   return {
     runtime: 'bubblewrap',
     start,
-    probe: () => probeBubblewrap({ start, user, folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot] }),
+    probe: () =>
+      probeBubblewrap({ start, user, folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot] }),
   }
 }
 
 async function firstPresent(paths: readonly string[]): Promise<string | null> {
   for (const path of paths) {
-    if (await access(path).then(() => true, () => false)) return path
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path
   }
   return null
 }

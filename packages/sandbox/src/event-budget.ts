@@ -18,7 +18,9 @@ export function createEventBudget(stream: LogStream, bounds: { streamBytes: numb
       left -= Math.max(bytes, EVENT_BYTES_MIN)
       if (left >= 0) return [boundEvent(event, bounds.eventBytes)]
       cut = true
-      return [logEvent(stream, `[output cut: ${stream} exceeds ${bounds.streamBytes} bytes, nothing after this is kept]`)]
+      return [
+        logEvent(stream, `[output cut: ${stream} exceeds ${bounds.streamBytes} bytes, nothing after this is kept]`),
+      ]
     },
   }
 }

@@ -76,7 +76,10 @@ export function createFileCache(root: string): FileCache {
 function hashOf(entries: readonly (readonly [string, string | Uint8Array])[]): string {
   const hash = createHash('sha256')
   for (const [path, content] of entries) {
-    hash.update(`${Buffer.byteLength(path)} ${Buffer.byteLength(content)} `).update(path).update(content)
+    hash
+      .update(`${Buffer.byteLength(path)} ${Buffer.byteLength(content)} `)
+      .update(path)
+      .update(content)
   }
   return hash.digest('hex').slice(0, 40)
 }

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
-import { type HostProcess, identifyProcess, readProc, readStatus, type HostProcessStatus } from './host-process.ts'
+import { type HostProcess, type HostProcessStatus, identifyProcess, readProc, readStatus } from './host-process.ts'
 import { parseGroupMarker, type SandboxGroup } from './sandbox-group.ts'
-import { sandboxUserOf, type SandboxUser } from './sandbox-user.ts'
+import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
 
 export type GroupSelector =
   /** Every attempt of a run, or those of lower generations. */

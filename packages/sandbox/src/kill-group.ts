@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { findSandboxes, type GroupSelector } from './find-sandboxes.ts'
 import { type HostProcess, isGone, killProcess } from './host-process.ts'
 import type { SandboxUser } from './sandbox-user.ts'

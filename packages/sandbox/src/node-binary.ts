@@ -1,6 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { copyFile, link, mkdir, realpath, rename, rm, stat } from 'node:fs/promises'
-import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { blockedAt } from './blocked-path.ts'
 import type { SandboxUser } from './sandbox-user.ts'
@@ -15,7 +15,13 @@ export async function reachableNode(nodePath: string, cacheRoot: string, user: S
   const { dev, ino, size, mtimeMs } = await stat(real)
   const folder = join(cacheRoot, 'node', [dev, ino, size, Math.floor(mtimeMs)].join('-'))
   const target = join(folder, 'node')
-  if (await stat(target).then(() => true, () => false)) return target
+  if (
+    await stat(target).then(
+      () => true,
+      () => false,
+    )
+  )
+    return target
   await mkdir(folder, { recursive: true, mode: 0o755 })
   const draft = join(folder, `.${randomUUID()}`)
   await link(real, draft).catch(() => copyFile(real, draft, constants.COPYFILE_FICLONE))

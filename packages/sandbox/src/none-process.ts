@@ -1,12 +1,12 @@
-import type { AttemptLimits } from '@muster/contracts'
 import { Writable } from 'node:stream'
-import { confirmed } from './bubblewrap-process.ts'
+import type { AttemptLimits } from '@muster/contracts'
 import { killGroup } from './kill-group.ts'
+import { openGate } from './open-gate.ts'
+import type { ConfirmStart, SandboxExit, StartOutcome } from './sandbox.ts'
 import type { SandboxGroup } from './sandbox-group.ts'
 import type { SandboxUser } from './sandbox-user.ts'
 import type { Child } from './spawn-child.ts'
 import { createStdinWriter } from './stdin-writer.ts'
-import type { ConfirmStart, SandboxExit, StartOutcome } from './sandbox.ts'
 
 export type NoneChild = {
   readonly child: Child
@@ -16,6 +16,8 @@ export type NoneChild = {
   readonly confirm: ConfirmStart | undefined
   /** Called once nothing of the group is left. */
   readonly discard: () => Promise<unknown>
+  /** Called once the process group is dead. */
+  readonly unwatch: () => void
 }
 
 /** The life of one process group. Whatever its first process leaves behind is killed, as the end of a namespace would. */
@@ -34,6 +36,7 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
   async function untilEmpty(): Promise<SandboxExit> {
     const { code, signal } = await child.exit
     killProcessGroup()
+    spec.unwatch()
     const selector = { runId: group.runId, generation: group.generation }
     await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
     await spec.discard()
@@ -51,7 +54,7 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
     await exited
   }
 
-  return await confirmed(
+  return await openGate(
     {
       pid: child.pid,
       stdin: createStdinWriter(child.stdin),
@@ -61,7 +64,7 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
       limits: spec.limits,
       kill,
     },
-    spec.confirm,
     gate instanceof Writable ? gate : null,
+    spec.confirm,
   )
 }

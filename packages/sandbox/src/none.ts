@@ -1,16 +1,17 @@
-import { access, chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { access, chown, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { AttemptLimits } from '@muster/contracts'
 import { blockedAt } from './blocked-path.ts'
-import { folderVariables } from './bubblewrap-arguments.ts'
 import { createFileCache } from './file-cache.ts'
 import { GROUP_VARIABLE } from './find-sandboxes.ts'
-import { noneProcess } from './none-process.ts'
+import { folderVariables, type SandboxFolders } from './folder-variables.ts'
+import { createGroupWatchdog } from './group-watchdog.ts'
 import { reachableNode } from './node-binary.ts'
-import { groupMarker } from './sandbox-group.ts'
-import { sandboxUserOf, type SandboxUser } from './sandbox-user.ts'
-import { spawnChild } from './spawn-child.ts'
+import { noneProcess } from './none-process.ts'
 import type { ConfirmStart, ProbeOutcome, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
+import { groupMarker } from './sandbox-group.ts'
+import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
+import { spawnChild } from './spawn-child.ts'
 
 export type NoneOptions = {
   /** Where agents' files and throw-away working folders are kept. Every folder on the way must be passable for agents. */
@@ -35,24 +36,39 @@ const LIMITS: AttemptLimits = {
 
 const SETPRIV = '/usr/bin/setpriv'
 
+/** Waits for a line on the third pipe; without one, because the worker is gone, the program does not begin. */
+const GATE = ['/bin/sh', '-c', 'read -r _ <&3 || exit 125; exec 3<&-; exec "$@"', 'sh']
+
+/** Longer than any attempt may last. */
+const ABANDONED_MS = 172_800_000
+
+type NoneHost = { readonly nodePath: string; readonly launcher: readonly string[] }
+type Prepared = NoneHost & { readonly scratch: string; readonly folders: SandboxFolders }
+
 /**
  * Runs each agent as a plain child process: for hosts that isolate whole workers, and for development. It promises a clean
- * environment, an unprivileged user when the worker is root, and death as a group. What it cannot: when the worker dies,
- * only the agent's first process is certain to die with it (with `setpriv`); its descendants last until `killGroup` finds
- * them, and one that sheds both its environment and its login session is not found.
+ * environment, an unprivileged user when the worker is root, and death as a group, the worker's death included. What it
+ * cannot: a descendant with a login session of its own outlives a worker that dies, until `killGroup` finds it by its
+ * environment; one that sheds that too is not found.
  */
 export function createNone(options: NoneOptions): Sandbox {
   const user = sandboxUserOf(options.user)
   const cache = createFileCache(options.cacheRoot)
+  const watchdog = createGroupWatchdog(user)
   const scratchRoot = join(options.cacheRoot, 'none')
 
-  let host: Promise<{ readonly nodePath: string; readonly launcher: readonly string[] }> | null = null
-  function describeHost() {
+  let host: Promise<NoneHost> | null = null
+
+  function describeHost(): Promise<NoneHost> {
     host ??= (async () => {
       await mkdir(scratchRoot, { recursive: true, mode: 0o755 })
+      await removeAbandoned(scratchRoot)
       return {
         nodePath: await reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
-        launcher: await access(SETPRIV).then(() => [SETPRIV, '--pdeathsig', 'KILL', '--no-new-privs', '--'], () => []),
+        launcher: await access(SETPRIV).then(
+          () => [SETPRIV, '--pdeathsig', 'KILL', '--no-new-privs', '--'],
+          () => [],
+        ),
       }
     })().catch((error: unknown) => {
       host = null
@@ -62,31 +78,41 @@ export function createNone(options: NoneOptions): Sandbox {
   }
 
   async function start(spec: SandboxSpec, confirm?: ConfirmStart): Promise<StartOutcome> {
-    const marker = groupMarker(spec.group)
-    const { nodePath, launcher } = await describeHost()
+    try {
+      return await launch(spec, await prepare(spec), confirm)
+    } catch (error) {
+      return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  async function prepare(spec: SandboxSpec): Promise<Prepared> {
+    const agent = await cache.folderOf(spec.files)
+    const host = await describeHost()
     // Stands for all that a sandbox would hold in memory: home, temporary files, an empty workspace.
     const scratch = await mkdtemp(join(scratchRoot, 'run-'))
     if (user !== null) await chown(scratch, user.uid, user.gid)
-    const folders = {
-      agent: await cache.folderOf(spec.files),
-      attachments: spec.attachmentsFolder ?? '/nonexistent',
-      workspace: (spec.workspaceAccess === 'none' ? null : spec.workspaceFolder) ?? scratch,
-    }
-    const gate = confirm === undefined ? [] : ['/bin/sh', '-c', 'read -r _ <&3 || exit 125; exec 3<&-; exec "$@"', 'sh']
-    const command = [...launcher, ...gate, ...spec.command.map((argument) => hostPath(argument, folders))]
-    const [program = '', ...rest] = command
+    const workspace = (spec.workspaceAccess === 'none' ? null : spec.workspaceFolder) ?? scratch
+    return { ...host, scratch, folders: { agent, attachments: spec.attachmentsFolder ?? '/nonexistent', workspace } }
+  }
+
+  async function launch(spec: SandboxSpec, prepared: Prepared, confirm?: ConfirmStart): Promise<StartOutcome> {
+    const { folders, scratch } = prepared
+    const gate = confirm === undefined ? [] : GATE
+    const words = [...prepared.launcher, ...gate, ...spec.command.map((argument) => hostPath(argument, folders))]
+    const [program = '', ...rest] = words
     const child = await spawnChild({
       command: program,
       arguments: rest,
       name: program,
       env: {
-        PATH: `${dirname(nodePath)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
+        PATH: `${dirname(prepared.nodePath)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
         HOME: scratch,
+        USER: 'agent',
         LANG: 'C.UTF-8',
         TMPDIR: scratch,
         ...folderVariables(folders),
         ...spec.env,
-        [GROUP_VARIABLE]: marker,
+        [GROUP_VARIABLE]: groupMarker(spec.group),
       },
       user,
       folder: folders.workspace,
@@ -94,11 +120,12 @@ export function createNone(options: NoneOptions): Sandbox {
       extraPipes: confirm === undefined ? 0 : 1,
     })
     const discard = () => rm(scratch, { recursive: true, force: true }).catch(() => undefined)
-    if (typeof child === 'string') {
-      await discard()
-      return { kind: 'failed', reason: child }
+    if (typeof child !== 'string') {
+      const unwatch = watchdog.watch(child.pid)
+      return await noneProcess({ child, group: spec.group, user, confirm, limits: LIMITS, discard, unwatch })
     }
-    return await noneProcess({ child, group: spec.group, user, confirm, limits: LIMITS, discard })
+    await discard()
+    return { kind: 'failed', reason: child }
   }
 
   async function probe(): Promise<ProbeOutcome> {
@@ -112,10 +139,19 @@ export function createNone(options: NoneOptions): Sandbox {
 }
 
 /** A whole argument that is, or lies below, a folder of the sandbox stands for the host's folder behind it. */
-function hostPath(argument: string, folders: { agent: string; attachments: string; workspace: string }): string {
+function hostPath(argument: string, folders: SandboxFolders): string {
   for (const [name, folder] of Object.entries(folders)) {
     if (argument === `/${name}`) return folder
     if (argument.startsWith(`/${name}/`)) return join(folder, argument.slice(name.length + 1))
   }
   return argument
+}
+
+/** Deletes what workers that died left behind. */
+async function removeAbandoned(root: string): Promise<void> {
+  for (const name of await readdir(root)) {
+    const found = await stat(join(root, name)).catch(() => null)
+    if (found === null || Date.now() - found.ctimeMs < ABANDONED_MS) continue
+    await rm(join(root, name), { recursive: true, force: true }).catch(() => undefined)
+  }
 }

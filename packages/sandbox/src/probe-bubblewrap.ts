@@ -1,10 +1,10 @@
-import { newId } from '@muster/core'
 import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { newId } from '@muster/core'
 import { blockedAt } from './blocked-path.ts'
-import type { SandboxUser } from './sandbox-user.ts'
 import type { ProbeOutcome, Sandbox } from './sandbox.ts'
+import type { SandboxUser } from './sandbox-user.ts'
 
 export type BubblewrapTrial = {
   readonly start: Sandbox['start']
@@ -32,7 +32,8 @@ export async function probeBubblewrap(trial: BubblewrapTrial): Promise<ProbeOutc
     for (const folder of trial.folders) {
       await mkdir(folder, { recursive: true, mode: 0o755 })
       const blocked = await blockedAt(folder, trial.user)
-      if (blocked !== null) return unusable(`agents run as user ${trial.user?.uid} and cannot pass ${blocked} (on the way to ${folder})`)
+      if (blocked !== null)
+        return unusable(`agents run as user ${trial.user?.uid} and cannot pass ${blocked} (on the way to ${folder})`)
     }
     const workspace = await mkdtemp(join(trial.folders[0] ?? '/tmp', 'probe-'))
     try {

@@ -93,7 +93,13 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
     if (snapshotBytes === 0) return
     if (bytes > snapshotBytes) {
       snapshotBytes = 0
-      keep(logEvent('agent', `[snapshot not saved, nor any later one: together they exceed ${bounds.snapshotBytes} bytes]`), 0)
+      keep(
+        logEvent(
+          'agent',
+          `[snapshot not saved, nor any later one: together they exceed ${bounds.snapshotBytes} bytes]`,
+        ),
+        0,
+      )
       return
     }
     snapshotBytes -= bytes

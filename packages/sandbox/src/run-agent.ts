@@ -5,9 +5,9 @@ import { type AgentEvent, cutText } from './agent-event.ts'
 import type { AgentExecution, AgentMessage, AgentOutcome, AgentTask } from './agent-execution.ts'
 import { describeExit } from './describe-exit.ts'
 import { drainPipes } from './drain-pipes.ts'
-import { createRelease } from './release.ts'
 import { readAgentStderr } from './read-agent-stderr.ts'
 import { readAgentStdout } from './read-agent-stdout.ts'
+import { createRelease } from './release.ts'
 import { createUsageTotals } from './usage-totals.ts'
 
 const FAILURE_CODE_BYTES = 128

@@ -1,5 +1,5 @@
-import type { AttemptLimits, Policy, Pool, Resources } from '@muster/contracts'
 import type { Readable } from 'node:stream'
+import type { AttemptLimits, Policy, Pool, Resources } from '@muster/contracts'
 import type { SandboxGroup } from './sandbox-group.ts'
 
 /** Everything that one attempt needs of its sandbox. Paths are absolute host paths. */

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { chmod, chown, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { idPattern } from '@muster/contracts'
-import { sandboxUserOf, type SandboxUser } from './sandbox-user.ts'
+import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
 
 export type ReplaceOutcome =
   | { readonly kind: 'replaced'; readonly folder: string }
@@ -37,7 +37,11 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
   function prepare(): Promise<void> {
     ready ??= (async () => {
       await mkdir(root, { recursive: true, mode: 0o755 })
-      for (const [folder, mode] of [[current, PASSABLE], [copies, PRIVATE], [replaced, PRIVATE]] as const) {
+      for (const [folder, mode] of [
+        [current, PASSABLE],
+        [copies, PRIVATE],
+        [replaced, PRIVATE],
+      ] as const) {
         await mkdir(folder, { recursive: true, mode })
         await chmod(folder, mode)
       }
@@ -126,11 +130,16 @@ function falseFor(code: string): (error: unknown) => boolean {
 /** Null when the copy holds everything that stayed in place while it was made, else what went wrong. */
 function copyFolder(from: string, to: string): Promise<string | null> {
   return new Promise((resolve) => {
-    execFile('/bin/cp', ['-a', '--reflink=auto', '--', from, to], { env: { LC_ALL: 'C' } }, (error, _stdout, stderr) => {
-      const faults = stderr.split('\n').filter((line) => line !== '' && !line.endsWith('No such file or directory'))
-      // What a zombie deletes while it is read is no fault of the copy.
-      if (error === null || (error.code === 1 && faults.length === 0)) resolve(null)
-      else resolve(faults[0] ?? error.message)
-    })
+    execFile(
+      '/bin/cp',
+      ['-a', '--reflink=auto', '--', from, to],
+      { env: { LC_ALL: 'C' } },
+      (error, _stdout, stderr) => {
+        const faults = stderr.split('\n').filter((line) => line !== '' && !line.endsWith('No such file or directory'))
+        // What a zombie deletes while it is read is no fault of the copy.
+        if (error === null || (error.code === 1 && faults.length === 0)) resolve(null)
+        else resolve(faults[0] ?? error.message)
+      },
+    )
   })
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync } from 'node:fs'
-import { isMainThread } from 'node:worker_threads'
 import type { Readable, Writable } from 'node:stream'
+import { isMainThread } from 'node:worker_threads'
 import { inheritedDescriptors } from './inherited-descriptors.ts'
 import type { SandboxUser } from './sandbox-user.ts'
 
@@ -62,10 +62,19 @@ export async function spawnChild(spec: ChildSpec): Promise<Child | string> {
   const { pid, stdin, stdout, stderr } = child
   if (pid === undefined || stdin === null || stdout === null || stderr === null) return 'the program has no pipes'
   const exit = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) resolve({ code: child.exitCode, signal: child.signalCode })
+    if (child.exitCode !== null || child.signalCode !== null)
+      resolve({ code: child.exitCode, signal: child.signalCode })
     else child.once('exit', (code, signal) => resolve({ code, signal }))
   })
-  return { process: child, pid, stdin, stdout, stderr, extra: Array.from(child.stdio).slice(3, 3 + spec.extraPipes), exit }
+  return {
+    process: child,
+    pid,
+    stdin,
+    stdout,
+    stderr,
+    extra: Array.from(child.stdio).slice(3, 3 + spec.extraPipes),
+    exit,
+  }
 }
 
 let shields: { readonly nothing: number; readonly inherited: readonly number[] } | null = null

@@ -30,7 +30,10 @@ export function createUsageTotals(): UsageTotals {
       return {
         input_tokens: by_model.reduce((total, one) => sum(total, one.input_tokens), 0),
         output_tokens: by_model.reduce((total, one) => sum(total, one.output_tokens), 0),
-        cost_usd: Math.min(Number.MAX_VALUE, by_model.reduce((total, one) => total + one.cost_usd, 0)),
+        cost_usd: Math.min(
+          Number.MAX_VALUE,
+          by_model.reduce((total, one) => total + one.cost_usd, 0),
+        ),
         by_model,
       }
     },

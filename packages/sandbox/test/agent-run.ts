@@ -1,5 +1,12 @@
 import type { JsonValue } from '@muster/contracts'
-import { type AgentBounds, type AgentEvent, type AgentExecution, runAgent, type SandboxProcess, type StartMessage } from '../src/index.ts'
+import {
+  type AgentBounds,
+  type AgentEvent,
+  type AgentExecution,
+  runAgent,
+  type SandboxProcess,
+  type StartMessage,
+} from '../src/index.ts'
 
 export type AgentRun = AgentExecution & { readonly events: AgentEvent[]; readonly states: JsonValue[] }
 

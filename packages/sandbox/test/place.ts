@@ -1,8 +1,8 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { newId } from '@muster/core'
-import type { SandboxExit, SandboxProcess, SandboxSpec, Sandbox, StartOutcome } from '../src/index.ts'
+import type { Sandbox, SandboxExit, SandboxProcess, SandboxSpec, StartOutcome } from '../src/index.ts'
 
 /** A folder that agents can pass, removed at the end. */
 export function makePlace(): { readonly root: string; remove(): void } {
@@ -35,7 +35,7 @@ export async function eventually(condition: () => boolean, what: string): Promis
   }
 }
 
-export type HostView = { readonly pid: number; readonly command: string; readonly state: string }
+export type HostView = { readonly pid: number; readonly command: string; readonly state: string; readonly uid: number }
 
 /** The processes of this host, whatever their namespace, whose command line holds a text; zombies are not alive. */
 export function living(marker: string): HostView[] {
@@ -45,8 +45,10 @@ export function living(marker: string): HostView[] {
     if (!Number.isInteger(pid) || pid === process.pid) continue
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-      const state = /\nState:\t(\w)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 'X'
-      if (command.includes(marker) && state !== 'Z' && state !== 'X') found.push({ pid, command, state })
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+      const state = /\nState:\t(\w)/.exec(status)?.[1] ?? 'X'
+      const uid = Number(/\nUid:\t(\d+)/.exec(status)?.[1])
+      if (command.includes(marker) && state !== 'Z' && state !== 'X') found.push({ pid, command, state, uid })
     } catch {
       // It ended while it was looked at.
     }

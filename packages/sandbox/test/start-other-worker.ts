@@ -11,9 +11,12 @@ export async function startOtherWorker(
   cacheRoot: string,
   spec: SandboxSpec,
   descriptors: readonly number[] = [],
+  uid = process.getuid?.() ?? 0,
 ): Promise<OtherWorker> {
   const script = fileURLToPath(new URL('other-worker.ts', import.meta.url))
   const child = spawn(process.execPath, [script, runtime, cacheRoot], {
+    uid,
+    gid: uid,
     stdio: ['pipe', 'pipe', 'inherit', ...Array.from({ length: 17 }, () => 'ignore' as const), ...descriptors],
   })
   if (child.stdout === null || child.stdin === null) throw new Error('no pipe')

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isRunning, type ProcessRecord, processRecord, stopProcess } from '@muster/runtime'
@@ -8,6 +8,7 @@ const PREFIX = 'muster-test-'
 /** A new folder below the system's temporary one, that other accounts can pass through. It knows its maker, so that a later run can clear it. */
 export function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), PREFIX))
+  chmodSync(folder, 0o711)
   const site = join(folder, 'site')
   mkdirSync(site, { mode: 0o755 })
   writeFileSync(join(folder, 'maker.json'), JSON.stringify(processRecord(process.pid)))

@@ -5,6 +5,7 @@ export type Connections = {
   readonly redisUrl: string
   readonly adminToken: string
   readonly sessionsRoot: string
+  readonly cacheRoot: string
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -28,6 +29,7 @@ export function workerEnvironment(config: Config, connections: Connections): Env
     MUSTER_SLOTS: String(config.slots),
     MUSTER_POOLS: config.pools,
     MUSTER_SESSIONS_ROOT: connections.sessionsRoot,
+    MUSTER_CACHE_ROOT: connections.cacheRoot,
     MUSTER_DRAIN_MAX_MS: String(config.drainMaxMs),
   }
 }

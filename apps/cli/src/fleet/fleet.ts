@@ -101,7 +101,7 @@ export class Fleet {
     logger.info({ applied: applied.length }, 'database is up to date')
     this.#stopping.signal.throwIfAborted()
 
-    const connections: Connections = { databaseUrl, redisUrl, adminToken, sessionsRoot: home.sessions }
+    const connections: Connections = { databaseUrl, redisUrl, adminToken, sessionsRoot: home.sessions, cacheRoot: home.cache }
     this.#startGateway(connections)
     for (let index = 1; index <= config.workers; index++) this.#startWorker(index, connections)
     await this.#unlessStopped(Promise.all(this.#children.map((child) => child.firstReady)))

@@ -80,13 +80,18 @@ export function outOfOrder(attempts: readonly AttemptLine[]): string[] {
   return [...Map.groupBy(firsts, (line) => line.sessionId).values()].flatMap((lines) =>
     lines.flatMap((line, index) => {
       const before = lines[index - 1]
-      return before !== undefined && (before.sessionOrder ?? 0) > (line.sessionOrder ?? 0) ? [`${line.runId} after ${before.runId}`] : []
+      return before !== undefined && (before.sessionOrder ?? 0) > (line.sessionOrder ?? 0)
+        ? [`${line.runId} after ${before.runId}`]
+        : []
     }),
   )
 }
 
 /** The most attempts that were under way at once, by whatever `keyOf` groups by. */
-export function peaks(attempts: readonly AttemptLine[], keyOf: (line: AttemptLine) => string): ReadonlyMap<string, number> {
+export function peaks(
+  attempts: readonly AttemptLine[],
+  keyOf: (line: AttemptLine) => string,
+): ReadonlyMap<string, number> {
   const found = new Map<string, number>()
   for (const [key, lines] of Map.groupBy(attempts, keyOf)) {
     const steps = lines.flatMap((line) => [
@@ -106,4 +111,5 @@ export function peaks(attempts: readonly AttemptLine[], keyOf: (line: AttemptLin
   return found
 }
 
-const ofSessions = (attempts: readonly AttemptLine[]): readonly AttemptLine[] => attempts.filter((line) => line.sessionId !== null)
+const ofSessions = (attempts: readonly AttemptLine[]): readonly AttemptLine[] =>
+  attempts.filter((line) => line.sessionId !== null)

@@ -1,6 +1,6 @@
+import type { TestFleet } from '@muster/testkit'
 import { until } from '@muster/testkit'
 import { expect } from 'vitest'
-import type { TestFleet } from '@muster/testkit'
 import { type Books, outOfOrder, overlaps, peaks } from './books.ts'
 import type { Submitted } from './submit-load.ts'
 import type { Tenant } from './tenants.ts'

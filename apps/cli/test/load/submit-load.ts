@@ -58,7 +58,8 @@ async function submitOne(tenants: readonly Tenant[], options: LoadOptions, index
       return { taskId: task.id, runId: task.run_id, index }
     }
     if (answer !== null && answer.status < 500) throw new Error(`refused: ${JSON.stringify(answer.body)}`)
-    if (performance.now() > deadline) throw new Error(`command ${index} was never accepted: ${JSON.stringify(answer?.body)}`)
+    if (performance.now() > deadline)
+      throw new Error(`command ${index} was never accepted: ${JSON.stringify(answer?.body)}`)
     await delay(100)
   }
 }

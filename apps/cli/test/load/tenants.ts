@@ -16,7 +16,11 @@ const created = z.looseObject({ id: z.string() })
 /** Runs the message as a line of shell: what a load needs of an agent. */
 export const LINE_AGENT = {
   runner: 'process',
-  command: ['/bin/sh', '-c', `IFS= read -r line; eval "$(printf '%s' "$line" | sed -n 's/.*"message":"\\([^"]*\\)".*/\\1/p')"`],
+  command: [
+    '/bin/sh',
+    '-c',
+    `IFS= read -r line; eval "$(printf '%s' "$line" | sed -n 's/.*"message":"\\([^"]*\\)".*/\\1/p')"`,
+  ],
 } as const
 
 /** Makes workspaces with two agents each; every third workspace, every other agent and each lane `narrow` has a limit. */
@@ -25,7 +29,10 @@ export async function makeTenants(fleet: TestFleet, count: number): Promise<Tena
   for (let index = 0; index < count; index++) {
     const limit = index % 3 === 0 ? 2 : null
     const key = `tenant-${index}`
-    const workspace = expectStatus(await fleet.admin.post('/v1/workspaces', { key, limits: { concurrency: limit } }), 201)
+    const workspace = expectStatus(
+      await fleet.admin.post('/v1/workspaces', { key, limits: { concurrency: limit } }),
+      201,
+    )
     const workspaceId = z.object({ workspace: created }).parse(workspace).workspace.id
     const answer = expectStatus(await fleet.admin.post(`/v1/workspaces/${workspaceId}/keys`, {}), 201)
     const { secret } = z.looseObject({ secret: z.string() }).parse(answer)
@@ -49,6 +56,7 @@ export async function makeTenants(fleet: TestFleet, count: number): Promise<Tena
 }
 
 export function expectStatus(answer: { readonly status: number; readonly body: unknown }, status: number): unknown {
-  if (answer.status !== status) throw new Error(`expected ${status}, got ${answer.status}: ${JSON.stringify(answer.body)}`)
+  if (answer.status !== status)
+    throw new Error(`expected ${status}, got ${answer.status}: ${JSON.stringify(answer.body)}`)
   return answer.body
 }

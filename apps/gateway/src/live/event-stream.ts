@@ -36,6 +36,7 @@ export function eventStream({ open, log, runId }: EventStreamOptions): ReadableS
     for await (const events of open(leaving.signal)) {
       for (const event of events) {
         if (!hasRoom() && !(await roomInTime())) throw new Error('the client does not read')
+        if (leaving.signal.aborted) return
         send(formatEvent(event))
       }
     }
@@ -43,6 +44,7 @@ export function eventStream({ open, log, runId }: EventStreamOptions): ReadableS
   }
 
   const roomInTime = async (): Promise<boolean> => {
+    if (leaving.signal.aborted) return true
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const stuck = setTimeout(() => resolve(false), STUCK_MS)
     makeRoom = () => resolve(true)

@@ -81,9 +81,16 @@ local function accrue(node)
   node.touched = true
 end
 
--- The smallest tag of a living child of `parent` other than `id`; nil: none.
+-- The smallest tag of a living child of `parent` other than `id`; nil: none. The set may lag behind the tags, which only grow: an entry
+-- is brought up to date when it stands in front, so a change of a tag costs nothing until somebody asks.
 local function least_living(parent, id)
-  local v = redis.call('ZRANGE', data .. 'l:' .. parent, 0, 1, 'WITHSCORES')
-  if v[1] == id then return tonumber(v[4]) end
-  return tonumber(v[2])
+  local key = data .. 'l:' .. parent
+  while true do
+    local v = redis.call('ZRANGE', key, 0, 1, 'WITHSCORES')
+    local k = v[1] == id and 3 or 1
+    if not v[k] then return nil end
+    local node, tag = known(v[k]), tonumber(v[k + 1])
+    if not node or node.t <= tag then return tag end
+    redis.call('ZADD', key, plain(node.t), v[k])
+  end
 end

@@ -6,7 +6,7 @@
 --   r:<run>  a run, packed (run.lua)                      b:<class> waiting runs by score
 --   n:<node> a node of the tree at work, packed (node.lua) c:<node> its configuration: limit, weight, paused, version
 --   e:<pool>:<node> eligible children by slots / weight, the member beginning with the tag (8 bytes that sort as the number does)
---   l:<node> living children by tag                       i:<node> idle children that are remembered, by tag
+--   l:<node> living children by a tag they once had        i:<node> idle children that are remembered, by tag
 --   slots: runs by admission    res: reserved runs by expiry (ms)    due: runs by their time (ms)
 --   idle: nodes with remembered idle children, by the time they were looked at (ms)    pass: how far the accrual has come
 local meta = redis.call('HMGET', KEYS[1], 'format', 'run_id', 'epoch', 'counter', 'pools')

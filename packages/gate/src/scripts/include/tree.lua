@@ -38,7 +38,7 @@ local function refresh(node, check)
     node.e = want
   end
   local living = eligible or node.u > 0
-  if living and (not node.living or node.t ~= node.stored_tag) then
+  if living and not node.living then
     redis.call('ZADD', data .. 'l:' .. node.p, plain(node.t), node.id)
   elseif node.living and not living then
     redis.call('ZREM', data .. 'l:' .. node.p, node.id)
@@ -87,9 +87,11 @@ end
 
 -- Writes what the script changed. Last, since the nodes are not to be used after it.
 local function flush()
+  local touched = {}
   for _, node in pairs(nodes) do
-    if node.touched then flush_node(node) end
+    if node.touched then touched[#touched + 1] = node end
   end
+  for _, node in ipairs(touched) do flush_node(node) end
   if pools_changed then
     redis.call('HSET', KEYS[1], 'pools', cmsgpack.pack(pools), 'counter', plain(counter))
   end

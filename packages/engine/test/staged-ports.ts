@@ -1,0 +1,95 @@
+import { type Admitted, type Gate, GateFault, GateUnavailable } from '@muster/gate'
+import type { Database } from '@muster/store'
+
+/**
+ * What is staged at the next call of a step. `before` and `after` run other things right there; `lose`: the call never arrives (`call`), or
+ * takes effect and its answer is lost (`answer`); `fault`: Redis refuses it.
+ */
+export type Stage = {
+  readonly before?: () => Promise<unknown>
+  readonly after?: () => Promise<unknown>
+  readonly lose?: 'call' | 'answer'
+  readonly fault?: true
+}
+
+/** A method of the gate as `gate.<name>`, or the name of a statement of the store. */
+export type StepName = string
+
+export type Staging = {
+  /** Stages the next call of this step; further ones queue up. */
+  at(step: StepName, stage: Stage): void
+  /** Decides for every call that nothing is staged for. */
+  always(decide: (step: StepName) => Stage | null): void
+  readonly calls: StepName[]
+  readonly run: <T>(step: StepName, call: () => Promise<T>) => Promise<T>
+}
+
+export function createStaging(): Staging {
+  const staged = new Map<StepName, Stage[]>()
+  let otherwise: (step: StepName) => Stage | null = () => null
+  const calls: StepName[] = []
+  return {
+    calls,
+    at(step, stage) {
+      staged.set(step, [...(staged.get(step) ?? []), stage])
+    },
+    always(decide) {
+      otherwise = decide
+    },
+    async run(step, call) {
+      calls.push(step)
+      const stage = staged.get(step)?.shift() ?? otherwise(step)
+      await stage?.before?.()
+      if (stage?.fault === true) throw new GateFault(`${step}: staged`)
+      if (stage?.lose === 'call') throw lost(step)
+      const result = await call()
+      await stage?.after?.()
+      if (stage?.lose === 'answer') throw lost(step)
+      return result
+    },
+  }
+}
+
+const lost = (step: StepName): Error =>
+  step.startsWith('gate.')
+    ? new GateUnavailable(`${step}: staged`)
+    : Object.assign(new Error('connection terminated: staged'), { code: 'ECONNRESET' })
+
+/** The same database, whose pool passes every statement through the staging. */
+export function stagedDatabase(database: Database, staging: Staging): Database {
+  const { pool } = database
+  const staged: Database['pool'] = Object.create(pool)
+  const query = (config: string | { readonly name?: string }, ...rest: unknown[]): Promise<unknown> => {
+    const name = typeof config === 'string' ? 'text' : (config.name ?? 'unnamed')
+    return staging.run(name, () => Reflect.apply(pool.query, pool, [config, ...rest]))
+  }
+  Object.defineProperty(staged, 'query', { value: query })
+  return { ...database, pool: staged }
+}
+
+/** The same gate through the staging; jobs are handed to `onJobs` instead of BullMQ. */
+export function stagedGate(gate: Gate, staging: Staging, onJobs: (admitted: readonly Admitted[]) => void): Gate {
+  const { run } = staging
+  return {
+    ...gate,
+    offer: (offers) => run('gate.offer', () => gate.offer(offers)),
+    withdraw: (runIds) => run('gate.withdraw', () => gate.withdraw(runIds)),
+    next: () => run('gate.next', () => gate.next()),
+    start: (runId, admission, nodeId) => run('gate.start', () => gate.start(runId, admission, nodeId)),
+    release: (releases, offers) => run('gate.release', () => gate.release(releases, offers)),
+    sweep: () => run('gate.sweep', () => gate.sweep()),
+    configure: (entries) => run('gate.configure', () => gate.configure(entries)),
+    setCapacities: (capacities) => run('gate.setCapacities', () => gate.setCapacities(capacities)),
+    restore: (holdings) => run('gate.restore', () => gate.restore(holdings)),
+    load: (what) => run('gate.load', () => gate.load(what)),
+    state: () => run('gate.state', () => gate.state()),
+    lookup: (runIds) => run('gate.lookup', () => gate.lookup(runIds)),
+    audit: (cursor) => run('gate.audit', () => gate.audit(cursor)),
+    cancelWake: (runId) => run('gate.cancelWake', () => gate.cancelWake(runId)),
+    live: { ...gate.live, publish: (runId, events) => run('gate.publish', () => gate.live.publish(runId, events)) },
+    enqueue: (admitted) =>
+      run('gate.enqueue', async () => {
+        onJobs(admitted)
+      }),
+  }
+}

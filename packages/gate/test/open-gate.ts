@@ -1,0 +1,28 @@
+import { onTestFinished } from 'vitest'
+import { createGate, type Gate, type GateLoad, type GateOptions } from '../src/index.ts'
+import { type RedisServer, startRedis } from './redis-server.ts'
+
+/** Starts a Redis that ends with the test. */
+export const redisOfTest = async (): Promise<RedisServer> => {
+  const redis = await startRedis()
+  onTestFinished(() => redis.stop())
+  return redis
+}
+
+/** Opens a gate that closes with the test. */
+export const connect = async (redis: RedisServer, options: Partial<GateOptions> = {}): Promise<Gate> => {
+  const gate = createGate({ redisUrl: redis.url, ...options })
+  onTestFinished(() => gate.close())
+  if (!(await gate.connected(5000))) throw new Error('no connection')
+  return gate
+}
+
+/** A gate of epoch 1, and a clock that moves only when it is told to. Its calls are not hurried. */
+export const openGate = async (load: Partial<GateLoad> = {}) => {
+  const redis = await redisOfTest()
+  const clock = { now: 1_700_000_000_000 }
+  const gate = await connect(redis, { now: () => clock.now, timeoutsMs: { call: 10_000, worker: 10_000 } })
+  const loaded = await gate.load({ epoch: 1, config: [], holdings: [], capacities: {}, ...load })
+  if (loaded !== 'loaded') throw new Error('not loaded')
+  return { redis, clock, gate }
+}

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest'
+import { type Gate, GateUnavailable } from '../src/index.ts'
+import { capacities, offerOf, place, run, warm } from './fleet.ts'
+import { connect, redisOfTest } from './open-gate.ts'
+
+const took = async (call: () => Promise<unknown>) => {
+  const began = performance.now()
+  const outcome = await call().then(
+    () => 'answered',
+    (error: unknown) => (error instanceof GateUnavailable ? 'unavailable' : error),
+  )
+  return { outcome, ms: performance.now() - began }
+}
+
+const everyCall = (gate: Gate): (() => Promise<unknown>)[] => [
+  () => gate.offer([offerOf(place('a'), 'o')]),
+  () => gate.next(),
+  () => gate.state(),
+  () => gate.enqueue([{ runId: run('o'), admission: 2 ** 32 + 1, pool: 'none', jobName: 'a/b/c' }]),
+  () => gate.live.read(run('o'), 0, 10),
+  () => gate.cancelWake(run('o')),
+  () => gate.release([{ runId: run('o'), admission: 1 }], []),
+]
+
+test('while Redis hangs calls fail in their time, then at once; after it they work within a second', { timeout: 30_000 }, async () => {
+  const redis = await redisOfTest()
+  const gate = await connect(redis)
+  await gate.load({ epoch: 1, config: [], holdings: [], capacities: capacities(1) })
+  redis.hang()
+  const first = await Promise.all(Array.from({ length: 3 }, () => took(() => gate.offer([offerOf(place('a'), 'h')]))))
+  expect(first.map((one) => one.outcome)).toEqual(Array(3).fill('unavailable'))
+  for (const { ms } of first) expect(ms).toBeLessThan(300)
+  for (const call of everyCall(gate)) {
+    const { outcome, ms } = await took(call)
+    expect(outcome).toBe('unavailable')
+    expect(ms).toBeLessThan(50)
+  }
+  await new Promise((resolve) => setTimeout(resolve, 4000))
+  expect((await took(() => gate.next())).ms).toBeLessThan(50)
+  redis.wake()
+  await expect.poll(() => took(() => gate.next()).then((one) => one.outcome), { timeout: 1000, interval: 20 }).toBe('answered')
+  await expect.poll(() => took(() => gate.enqueue([])).then((one) => one.outcome), { timeout: 1000 }).toBe('answered')
+})
+
+test('while Redis is away calls fail at once; after it they work within a second', { timeout: 30_000 }, async () => {
+  const redis = await redisOfTest()
+  const gate = await connect(redis)
+  await gate.load({ epoch: 1, config: [], holdings: [], capacities: capacities(1) })
+  await redis.kill()
+  await expect.poll(() => took(() => gate.next()).then((one) => one.outcome)).toBe('unavailable')
+  for (const call of everyCall(gate)) {
+    const { outcome, ms } = await took(call)
+    expect(outcome).toBe('unavailable')
+    expect(ms).toBeLessThan(50)
+  }
+  await redis.restart()
+  for (const call of everyCall(gate)) {
+    await expect.poll(() => took(call).then((one) => one.outcome), { timeout: 1500, interval: 20 }).toBe('answered')
+  }
+})
+
+test('a load without an answer is never sent again by itself', { timeout: 30_000 }, async () => {
+  const redis = await redisOfTest()
+  const gate = await connect(redis, { timeoutsMs: { load: 300 } })
+  redis.hang()
+  expect((await took(() => gate.load({ epoch: 7, config: [], holdings: [], capacities: {} }))).outcome).toBe('unavailable')
+  await redis.kill()
+  await redis.restart()
+  await expect.poll(() => gate.connected(1000), { timeout: 5000 }).toBe(true)
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  expect((await gate.state()).warm).toBe(false)
+})
+
+test('a call that Redis refuses for now is unavailable, and one it took late did no harm', async () => {
+  const redis = await redisOfTest()
+  const gate = await connect(redis)
+  await gate.load({ epoch: 1, config: [], holdings: [], capacities: capacities(1) })
+  await redis.client.config('SET', 'maxmemory', '1mb')
+  expect((await took(() => gate.offer([offerOf(place('a'), 'm')]))).outcome).toBe('unavailable')
+  await redis.client.config('SET', 'maxmemory', '0')
+  expect(warm(await gate.offer([offerOf(place('a'), 'm')])).admitted).toHaveLength(1)
+})

@@ -1,0 +1,114 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { newId } from '@muster/core'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createSessionFolders, DEFAULT_SANDBOX_USER, proveRoot, type SessionFolders } from '../src/index.ts'
+import { makePlace } from './place.ts'
+
+const owner = process.getuid?.() === 0 ? DEFAULT_SANDBOX_USER.uid : process.getuid?.()
+
+describe('session folders', () => {
+  let place: ReturnType<typeof makePlace>
+  let folders: SessionFolders
+  const name = newId('session')
+
+  beforeEach(() => {
+    place = makePlace()
+    folders = createSessionFolders(join(place.root, 'data'))
+  })
+  afterEach(() => place.remove())
+
+  it('belong to the agents alone and stay the same from run to run', async () => {
+    const folder = await folders.open(name)
+    writeFileSync(join(folder, 'kept'), 'kept')
+    expect(await folders.open(name)).toBe(folder)
+    expect(readFileSync(join(folder, 'kept'), 'utf8')).toBe('kept')
+    expect(statSync(folder)).toMatchObject({ uid: owner })
+    expect(statSync(folder).mode & 0o777).toBe(0o700)
+  })
+
+  it('are opened by many workers at once without harm', async () => {
+    const opened = await Promise.all(
+      Array.from({ length: 20 }, () => createSessionFolders(join(place.root, 'data')).open(name)),
+    )
+    expect(new Set(opened).size).toBe(1)
+    expect(statSync(opened[0] ?? '').uid).toBe(owner)
+  })
+
+  it.each(['..', '../x', 'a/b', '', 'ses_x', `${name}/..`, 'sessions'])(
+    'refuse a name that is no id: %j',
+    async (bad) => {
+      await expect(folders.open(bad)).rejects.toThrow('not a session or run id')
+      await expect(folders.replace(bad)).rejects.toThrow('not a session or run id')
+      await expect(folders.remove(bad)).rejects.toThrow('not a session or run id')
+    },
+  )
+
+  it('are replaced by a copy that whoever holds the old one no longer touches', async () => {
+    const folder = await folders.open(name)
+    mkdirSync(join(folder, 'deep'))
+    writeFileSync(join(folder, 'deep', 'file'), 'before')
+    symlinkSync('/etc/shadow', join(folder, 'link'))
+    const old = statSync(folder).ino
+    expect(await folders.replace(name)).toEqual({ kind: 'replaced', folder })
+    expect(statSync(folder).ino).not.toBe(old)
+    expect(statSync(folder).uid).toBe(owner)
+    expect(readFileSync(join(folder, 'deep', 'file'), 'utf8')).toBe('before')
+    expect(readdirSync(folder).sort()).toEqual(['deep', 'link'])
+    const [aside = ''] = readdirSync(join(place.root, 'data', 'replaced'))
+    expect(statSync(join(place.root, 'data', 'replaced', aside)).ino).toBe(old)
+    writeFileSync(join(place.root, 'data', 'replaced', aside, 'deep', 'file'), 'zombie')
+    expect(readFileSync(join(folder, 'deep', 'file'), 'utf8')).toBe('before')
+  })
+
+  it('come back whole when a replacement was cut short between its two renames', async () => {
+    const folder = await folders.open(name)
+    writeFileSync(join(folder, 'kept'), 'kept')
+    const data = join(place.root, 'data')
+    mkdirSync(join(data, 'copies', name))
+    writeFileSync(join(data, 'copies', name, 'kept'), 'kept')
+    renameSync(folder, join(data, 'replaced', `${name}.1.x`))
+    expect(readFileSync(join(await folders.open(name), 'kept'), 'utf8')).toBe('kept')
+    expect(readdirSync(join(data, 'copies'))).toEqual([])
+  })
+
+  it('put no half copy in place', async () => {
+    const folder = await folders.open(name)
+    writeFileSync(join(folder, 'kept'), 'kept')
+    mkdirSync(join(place.root, 'data', 'copies', name))
+    expect((await folders.replace(name)).kind).toBe('replaced')
+    expect(readdirSync(folder)).toEqual(['kept'])
+  })
+
+  it('that were moved aside are deleted later, and removed ones at once', async () => {
+    await folders.open(name)
+    await folders.replace(name)
+    await folders.replace(name)
+    expect(await folders.removeReplaced(60_000)).toBe(0)
+    expect(await folders.removeReplaced(-1)).toBe(2)
+    expect(readdirSync(join(place.root, 'data', 'replaced'))).toEqual([])
+    await folders.remove(name)
+    expect(existsSync(join(place.root, 'data', 'sessions', name))).toBe(false)
+  })
+})
+
+describe('a shared root', () => {
+  it('has one id, whoever comes first and however many at once', async () => {
+    const place = makePlace()
+    const ids = await Promise.all(Array.from({ length: 20 }, () => proveRoot(join(place.root, 'shared'))))
+    expect(new Set(ids).size).toBe(1)
+    expect(await proveRoot(join(place.root, 'shared'))).toBe(ids[0])
+    expect(await proveRoot(join(place.root, 'other'))).not.toBe(ids[0])
+    expect(readdirSync(join(place.root, 'shared'))).toHaveLength(1)
+    place.remove()
+  })
+})
