@@ -23,8 +23,10 @@ client_hash() { printf '%s %s' "$(cksum <prisma/schema.prisma)" "$(packages_hash
 
 packages_ready() { [ -x node_modules/.bin/node ] && [ "$(cat "$packages_stamp" 2>/dev/null)" = "$(packages_hash)" ]; }
 client_ready() { [ "$(cat "$client_stamp" 2>/dev/null)" = "$(client_hash)" ]; }
-redis_ready() { has redis-server || has valkey-server || { [ "$word" = up ] && [ -n "${REDIS_URL:-}" ]; }; }
-sandbox_ready() { has bwrap || [ "$(uname -s)" != Linux ]; }
+redis_ready() {
+  has redis-server || has valkey-server || [ "$word" = verify ] || { [ "$word" = up ] && [ -n "${REDIS_URL:-}" ]; }
+}
+sandbox_ready() { has bwrap || [ "$word" = verify ] || [ "$(uname -s)" != Linux ]; }
 all_ready() { packages_ready && client_ready && redis_ready && sandbox_ready; }
 
 # Runs a command with its output in the log; shows the end of the log if it fails.
@@ -37,9 +39,16 @@ quietly() {
 # One process prepares at a time; a lock whose holder is dead is taken over.
 take_lock() {
   told=
+  nameless=0
   until mkdir "$lock" 2>/dev/null; do
     holder=$(cat "$lock/pid" 2>/dev/null || true)
-    if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
+    if [ -z "$holder" ]; then
+      nameless=$((nameless + 1))
+      holder_lives=$([ "$nameless" -lt 10 ] && echo yes || true)
+    else
+      holder_lives=$(kill -0 "$holder" 2>/dev/null && echo yes || true)
+    fi
+    if [ -z "$holder_lives" ]; then
       mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$"
       continue
     fi

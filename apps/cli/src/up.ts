@@ -14,6 +14,7 @@ export async function up(config: Config, programs: Programs): Promise<void> {
   const palette: Palette = process.stdout.isTTY ? 'colours' : 'plain'
   // Nobody may be reading any more; the fleet goes on.
   process.stdout.on('error', () => undefined)
+  process.stderr.on('error', () => undefined)
   const print = (text: string): void => void process.stdout.write(`${text}\n`)
   const logger = terminalLogger((line) => print(formatLine('muster', line, palette)))
 

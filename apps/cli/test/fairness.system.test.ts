@@ -19,7 +19,6 @@ test(
         const answers = await Promise.all(Array.from({ length: Math.min(50, FLOOD - n) }, (_, k) => submit(n + k)))
         for (const answer of answers) runs.push((expectStatus(answer, 202) as { run: { id: string } }).run.id)
       }
-      await a.client.patch('/v1/agents/two', { limits: { concurrency: 2 } })
       const answer = await b.client.post('/v1/commands', { agent: 'two', message: 'echo me' })
       const { run } = expectStatus(answer, 202) as { run: { id: string } }
       const [started] = await until(
@@ -37,13 +36,15 @@ test(
       // two slots may have been given to A between the commit of B's command and its offer
       expect(started?.between).toBeLessThanOrEqual(2)
 
+      await a.client.patch('/v1/agents/two', { limits: { concurrency: 1 } })
       const tail = await a.client.get(`/v1/runs/${runs.at(-1)}/explain`)
       expect(tail.body).toMatchObject({
-        explain: { status: 'queued', position: expect.any(Number), blocked_by: { kind: 'limit', used: 2, limit: 2 } },
+        explain: { status: 'queued', position: expect.any(Number), blocked_by: { kind: 'limit', limit: 1 } },
       })
       const { position } = (tail.body as { explain: { position: number } }).explain
       const [{ ahead } = { ahead: 0 }] = await books.query<{ ahead: number }>(
-        `SELECT count(*)::integer AS ahead FROM runs WHERE workspace_id = $1 AND status = 'queued' AND id < $2`,
+        `SELECT count(*)::integer AS ahead FROM runs WHERE workspace_id = $1 AND status = 'queued'
+          AND run_order < (SELECT run_order FROM runs WHERE id = $2)`,
         a.workspaceId,
         runs.at(-1),
       )
@@ -62,12 +63,13 @@ test('slot-seconds of tenants that always have work follow the weights 1:2:4', a
     const tenants = await makeTenants(fleet, 6)
     const chosen = tenants.filter((tenant) => tenant.limit === null).slice(0, 3)
     for (const [index, tenant] of chosen.entries())
-      await fleet.admin.patch(`/v1/workspaces/${tenant.workspaceId}`, { weight: 2 ** index })
+      await fleet.admin.patch(`/v1/workspaces/${tenant.workspaceId}`, { weight: 2 ** index, paused: true })
     await Promise.all(
       chosen.flatMap((tenant) =>
         Array.from({ length: 120 }, () => tenant.client.post('/v1/commands', { agent: 'two', message: 'sleep 0.3' })),
       ),
     )
+    for (const tenant of chosen) await fleet.admin.patch(`/v1/workspaces/${tenant.workspaceId}`, { paused: false })
     await until(async () => ((await ended()) >= 150 ? true : undefined), {
       deadlineMs: 60_000,
       what: '150 runs to end',

@@ -166,6 +166,17 @@ test('a port that is taken is named, with the way out', async () => {
   squatter.close()
 })
 
+test('a database that cannot be reached is named as the reason', async () => {
+  const fleet = launchFleet({
+    program,
+    home,
+    databaseUrl: 'postgresql://a:b@127.0.0.1:1/c',
+    redisUrl: sharedRedis().url,
+  })
+  expect(await fleet.exited).toBe(1)
+  expect(fleet.log()).toMatch(/the database cannot be brought up to date: .*ECONNREFUSED/)
+})
+
 test('a part that refuses its configuration stops the whole fleet with its name', async () => {
   const servers = await givenServers()
   await start(servers).then((fleet) => fleet.stop())

@@ -71,6 +71,8 @@ function mountRefusals(mounting: Mounting): void {
       return refuse(mounting, idOf(c.req.raw), error, { allow })
     })
   }
-  mounting.app.notFound((c) => refuse(mounting, idOf(c.req.raw), new AppError('route_not_found', 'no route has this path')))
+  mounting.app.notFound((c) =>
+    refuse(mounting, idOf(c.req.raw), new AppError('route_not_found', 'no route has this path')),
+  )
   mounting.app.onError((error, c) => refuse(mounting, idOf(c.req.raw), error))
 }

@@ -5,7 +5,10 @@ import { type ConfiguredClass, countClassRuns } from '@muster/store'
 const IDLE: ClassNumbers = { running: 0, waiting: 0, oldestWaitingAt: null }
 
 /** Adds what runs and waits in each class, as the gate tells; where it cannot, as Postgres counts. */
-export async function withClassNumbers(engine: EngineContext, classes: readonly ConfiguredClass[]): Promise<ExecutionClass[]> {
+export async function withClassNumbers(
+  engine: EngineContext,
+  classes: readonly ConfiguredClass[],
+): Promise<ExecutionClass[]> {
   if (classes.length === 0) return []
   const keys = classes.map((each) => each.key)
   const told = await classStats(engine, keys)

@@ -12,7 +12,10 @@ type KeyForm = IdKind | 'number' | 'class'
 const formOf = (form: KeyForm): RegExp => (form === 'number' ? NUMBER : form === 'class' ? CLASS : idPattern(form))
 
 /** Reads a page's query; throws `invalid_request` for a cursor that no list of this kind gave. */
-export function pageRequest(query: { readonly limit: number; readonly cursor?: string | undefined }, form: KeyForm): PageRequest {
+export function pageRequest(
+  query: { readonly limit: number; readonly cursor?: string | undefined },
+  form: KeyForm,
+): PageRequest {
   if (query.cursor === undefined) return { limit: query.limit, before: null }
   const before = Buffer.from(query.cursor, 'base64url').toString('latin1')
   if (!formOf(form).test(before) || cursorOf(before) !== query.cursor) {
@@ -25,7 +28,9 @@ export function pageRequest(query: { readonly limit: number; readonly cursor?: s
 const cursorOf = (key: string): string => Buffer.from(key, 'latin1').toString('base64url')
 
 /** The fields of a page's answer. */
-export const pageFields = <Item>(page: Page<Item>): { data: Item[]; next_cursor: string | null; has_more: boolean } => ({
+export const pageFields = <Item>(
+  page: Page<Item>,
+): { data: Item[]; next_cursor: string | null; has_more: boolean } => ({
   data: [...page.items],
   next_cursor: page.next === null ? null : cursorOf(page.next),
   has_more: page.next !== null,

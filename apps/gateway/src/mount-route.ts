@@ -5,12 +5,16 @@ import type { Authenticator } from './authenticator.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import type { Answer, Call, Handler } from './handler.ts'
 import { parseInput } from './http/parse-input.ts'
+import { problemHeaders, problemOf } from './http/problem.ts'
 import { readBody } from './http/read-body.ts'
 import { readQuery } from './http/read-query.ts'
 import { requestIdOf } from './http/request-id.ts'
-import { problemHeaders, problemOf } from './http/problem.ts'
 
-const JSON_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+const JSON_HEADERS = {
+  'content-type': 'application/json',
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+}
 
 export type Mounting = {
   readonly app: Hono
@@ -37,18 +41,34 @@ export function mountRoute<R extends Route>(mounting: Mounting, route: R, handle
 export const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
 /** The one way from whatever was thrown to an answer. */
-export function refuse({ context, isDraining }: Mounting, requestId: string, error: unknown, more: Record<string, string> = {}): Response {
+export function refuse(
+  { context, isDraining }: Mounting,
+  requestId: string,
+  error: unknown,
+  more: Record<string, string> = {},
+): Response {
   const problem = problemOf(error, requestId)
   if (problem.status >= 500) {
     const fields = { err: error, request_id: requestId, code: problem.code }
     if (problem.code === 'unavailable') context.engine.log.warn(fields, 'a request could not be served now')
     else context.engine.log.error(fields, 'a request failed')
   }
-  const headers = { ...JSON_HEADERS, ...problemHeaders(problem), ...more, ...connection(isDraining), 'x-request-id': requestId }
+  const headers = {
+    ...JSON_HEADERS,
+    ...problemHeaders(problem),
+    ...more,
+    ...connection(isDraining),
+    'x-request-id': requestId,
+  }
   return new Response(JSON.stringify(problem), { status: problem.status, headers })
 }
 
-async function readCall<R extends Route>(authenticator: Authenticator, route: R, c: Context, requestId: string): Promise<Call<R>> {
+async function readCall<R extends Route>(
+  authenticator: Authenticator,
+  route: R,
+  c: Context,
+  requestId: string,
+): Promise<Call<R>> {
   const { raw } = c.req
   const given = readQuery(raw.url)
   const workspace = await authenticator.authenticate(route.access, {
@@ -72,7 +92,12 @@ async function readCall<R extends Route>(authenticator: Authenticator, route: R,
   return call as Call<R>
 }
 
-function respond<R extends Route>({ isDraining }: Mounting, c: Context, requestId: string, answer: Answer<R>): Response {
+function respond<R extends Route>(
+  { isDraining }: Mounting,
+  c: Context,
+  requestId: string,
+  answer: Answer<R>,
+): Response {
   const headers = { ...answer.headers, ...connection(isDraining), 'x-request-id': requestId }
   if ('stream' in answer) {
     if (c.req.method === 'HEAD') void answer.stream.cancel()

@@ -1,8 +1,16 @@
-import { ERROR_CODES, type ErrorCode, type JsonObject, problemSchema, type Route, ROUTES, type RouteResponse } from '@muster/contracts'
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  type JsonObject,
+  problemSchema,
+  ROUTES,
+  type Route,
+  type RouteResponse,
+} from '@muster/contracts'
 import { z } from 'zod'
 import {
-  createDocument,
   type CreateDocumentOptions,
+  createDocument,
   type ZodOpenApiObject,
   type ZodOpenApiOperationObject,
   type ZodOpenApiPathsObject,
@@ -17,7 +25,8 @@ const DOCUMENT: ZodOpenApiObject = {
   info: {
     title: 'Muster',
     version: VERSION,
-    description: 'A self-hosted fleet for AI agents. Every JSON answer tells in `agent_contract` what can be done next.',
+    description:
+      'A self-hosted fleet for AI agents. Every JSON answer tells in `agent_contract` what can be done next.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   paths: pathsOf(Object.values(ROUTES)),
@@ -45,7 +54,8 @@ export function openapiDocument(): JsonObject {
 
 function pathsOf(routes: readonly Route[]): ZodOpenApiPathsObject {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {}
-  for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(route) }
+  for (const route of routes)
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(route) }
   return paths
 }
 
@@ -80,9 +90,18 @@ function responsesOf(route: Route): Record<`${1 | 2 | 3 | 4 | 5}${string}`, ZodO
 }
 
 function responseOf(response: RouteResponse): ZodOpenApiResponseObject {
-  const headers = Object.entries(response.headers ?? {}).map(([name, description]) => [name, { description, schema: { type: 'string' as const } }])
-  const streams = Object.entries(response.streams ?? {}).map(([type, description]) => [type, { schema: { type: 'string' as const, description } }])
-  const content = { ...(response.body === null ? {} : { 'application/json': { schema: response.body } }), ...Object.fromEntries(streams) }
+  const headers = Object.entries(response.headers ?? {}).map(([name, description]) => [
+    name,
+    { description, schema: { type: 'string' as const } },
+  ])
+  const streams = Object.entries(response.streams ?? {}).map(([type, description]) => [
+    type,
+    { schema: { type: 'string' as const, description } },
+  ])
+  const content = {
+    ...(response.body === null ? {} : { 'application/json': { schema: response.body } }),
+    ...Object.fromEntries(streams),
+  }
   return {
     description: response.description,
     ...(headers.length === 0 ? {} : { headers: Object.fromEntries(headers) }),
@@ -98,7 +117,8 @@ function problemsOf(route: Route): Record<`${1 | 2 | 3 | 4 | 5}${string}`, ZodOp
   if (route.access === 'admin') codes.push('forbidden')
   if (route.body !== null) codes.push('payload_too_large', 'unsupported_media_type')
   const byStatus = new Map<number, Set<ErrorCode>>()
-  for (const code of codes) byStatus.set(ERROR_CODES[code].status, (byStatus.get(ERROR_CODES[code].status) ?? new Set()).add(code))
+  for (const code of codes)
+    byStatus.set(ERROR_CODES[code].status, (byStatus.get(ERROR_CODES[code].status) ?? new Set()).add(code))
   const problems: Record<string, ZodOpenApiResponseObject> = {}
   for (const [status, set] of byStatus) {
     if (status in route.responses) continue

@@ -11,6 +11,8 @@ import type { GatewayConfig } from './config.ts'
 const POOL_SIZE = 16
 /** How long requests that are under way may take to end when the process stops. */
 const FINISH_MS = 10_000
+/** How often connections are closed that have become idle meanwhile. */
+const LET_GO_MS = 50
 /** Longer than the idle time-out of usual load balancers, so that they close first. */
 const KEEP_ALIVE_MS = 75_000
 
@@ -48,8 +50,9 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
       gateway.drain()
       const closed = once(server, 'close')
       server.close()
-      server.closeIdleConnections()
+      const letGo = setInterval(() => server.closeIdleConnections(), LET_GO_MS)
       await Promise.race([closed, sleep(FINISH_MS, undefined, { ref: false })])
+      clearInterval(letGo)
       server.closeAllConnections()
       await closed
       await gateway.settled()

@@ -14,7 +14,8 @@ afterAll(() => fixture.close())
 const send = (body: object, headers: Record<string, string> = {}): Promise<Reply> =>
   fixture.call('POST', '/v1/commands', { body, headers })
 const unique = (): string => randomBytes(8).toString('hex')
-const countTasks = async (): Promise<number> => Number((await fixture.test.query('select count(*) as n from tasks'))[0]?.['n'])
+const countTasks = async (): Promise<number> =>
+  Number((await fixture.test.query('select count(*) as n from tasks'))[0]?.['n'])
 
 describe('accepting', () => {
   test('a command is there when it is answered: task, run and first event read back as they were told', async () => {
@@ -47,7 +48,9 @@ describe('accepting', () => {
     const read = await fixture.call('GET', `/v1/tasks/${sent.textAt('task.id')}`)
     const list = await fixture.call('GET', '/v1/runs?limit=1')
     for (const reply of [sent, read, list])
-      expect(reply.text).toMatch(/"metadata":\{(?=[^}]*\})(?=.*"__proto__":\{"x":1\})(?=.*"\$type":"DateTime")(?=.*"\$type":"Raw")(?=.*"constructor":2)/)
+      expect(reply.text).toMatch(
+        /"metadata":\{(?=[^}]*\})(?=.*"__proto__":\{"x":1\})(?=.*"\$type":"DateTime")(?=.*"\$type":"Raw")(?=.*"constructor":2)/,
+      )
   })
 
   test('a session is found or made by its key, and named in the answer', async () => {
@@ -121,7 +124,13 @@ describe('idempotency', () => {
   test('one key from many clients over two gateways makes one task', async () => {
     const agent = await fixture.agent()
     const apps = [fixture.gateway.app, fixture.another().app]
-    for (const key of [unique(), `'; drop table tasks; --${unique()}`, `\u{1f980}"\\/{}${unique()}`, ' '.repeat(200) + unique(), `__proto__${unique()}`]) {
+    for (const key of [
+      unique(),
+      `'; drop table tasks; --${unique()}`,
+      `\u{1f980}"\\/{}${unique()}`,
+      ' '.repeat(200) + unique(),
+      `__proto__${unique()}`,
+    ]) {
       const replies = await Promise.all(
         Array.from({ length: 50 }, async (_, index) => {
           const response = await apps[index % 2]?.request('http://muster.test/v1/commands', {
@@ -163,6 +172,7 @@ describe('Prefer: wait', () => {
     const { preferredWait } = await import('../src/http/preferred-wait.ts')
     expect(preferredWait('wait=3600')).toBe(60)
     expect(preferredWait('wait="5"; x=1, other')).toBe(5)
-    for (const nothing of [null, '', 'respond-async', 'wait', 'wait=', 'wait=-1', 'wait=soon']) expect(preferredWait(nothing)).toBeNull()
+    for (const nothing of [null, '', 'respond-async', 'wait', 'wait=', 'wait=-1', 'wait=soon'])
+      expect(preferredWait(nothing)).toBeNull()
   })
 })

@@ -1,5 +1,5 @@
 import type { JsonValue } from '@muster/contracts'
-import { admissionOf, type AttemptEnd, endAttempt, newId, NO_USAGE } from '@muster/core'
+import { type AttemptEnd, admissionOf, endAttempt, NO_USAGE, newId } from '@muster/core'
 import { appendEvents, claimRuns, type Database, finishRuns, readEpoch, registerNode } from '@muster/store'
 
 const RETRY = { max_attempts: 1, delay_ms: 0, backoff: 'fixed', max_delay_ms: 0 } as const
@@ -46,11 +46,17 @@ export class Driver {
   }
 
   async save(runId: string, generation: number, state: JsonValue): Promise<void> {
-    await appendEvents(this.#database.pool, [{ runId, generation, flush: ++this.#flushes, events: [{ type: 'agent.snapshot', data: {}, state }] }])
+    await appendEvents(this.#database.pool, [
+      { runId, generation, flush: ++this.#flushes, events: [{ type: 'agent.snapshot', data: {}, state }] },
+    ])
   }
 
   async succeed(runId: string, generation: number, output: JsonValue): Promise<void> {
-    await this.#finish(runId, generation, endAttempt(FRESH, { kind: 'succeeded', output, outputTruncated: false, exitCode: 0 }))
+    await this.#finish(
+      runId,
+      generation,
+      endAttempt(FRESH, { kind: 'succeeded', output, outputTruncated: false, exitCode: 0 }),
+    )
   }
 
   async fail(runId: string, generation: number): Promise<void> {

@@ -49,7 +49,12 @@ describe('as a page', () => {
     const generation = await driver.claim(runId)
     await driver.say(runId, generation, ['a', 'b', 'c', 'd'])
     const first = await fixture.call('GET', `/v1/runs/${runId}/events?limit=4`)
-    expect(first.at('data')).toMatchObject([{ seq: 1 }, { seq: 2, type: 'run.started' }, { seq: 3, data: { text: 'a' } }, { seq: 4 }])
+    expect(first.at('data')).toMatchObject([
+      { seq: 1 },
+      { seq: 2, type: 'run.started' },
+      { seq: 3, data: { text: 'a' } },
+      { seq: 4 },
+    ])
     expect([first.at('next_after'), first.at('has_more')]).toEqual([4, true])
     const rest = await fixture.call('GET', `/v1/runs/${runId}/events?after=4`)
     expect(rest.at('data')).toMatchObject([{ seq: 5 }, { seq: 6 }])
@@ -81,7 +86,13 @@ describe('as a stream', () => {
     await driver.succeed(runId, generation, 'done')
     const events = await reading
     expect(numbers(events)).toEqual(upTo(5))
-    expect(events.map((event) => event.type)).toEqual(['run.queued', 'run.started', 'agent.delta', 'agent.delta', 'run.finished'])
+    expect(events.map((event) => event.type)).toEqual([
+      'run.queued',
+      'run.started',
+      'agent.delta',
+      'agent.delta',
+      'run.finished',
+    ])
     for (const event of events) expect(event.data.seq).toBe(event.id)
     expect((await open(runId, 5)).status).toBe(204)
     expect(numbers(await readSse(await open(runId, 3)))).toEqual([4, 5])
@@ -132,7 +143,12 @@ describe('as a stream', () => {
     const runId = await queuedRun()
     const generation = await driver.claim(runId)
     const text = 'x'.repeat(20_000)
-    for (let batch = 0; batch < 5; batch++) await driver.say(runId, generation, Array.from({ length: 20 }, () => text))
+    for (let batch = 0; batch < 5; batch++)
+      await driver.say(
+        runId,
+        generation,
+        Array.from({ length: 20 }, () => text),
+      )
     await driver.succeed(runId, generation, 'done')
     const response = await open(runId, null)
     const events: SseEvent[] = await readSse(response)
@@ -142,9 +158,11 @@ describe('as a stream', () => {
   test('a number that is none is refused', async () => {
     const runId = await queuedRun()
     for (const id of ['x', '-1', '1.5', '99999999999'])
-      expect((await fixture.call('GET', `/v1/runs/${runId}/events`, { headers: { 'last-event-id': id } })).at('errors.0.pointer')).toBe(
-        'header/last-event-id',
-      )
+      expect(
+        (await fixture.call('GET', `/v1/runs/${runId}/events`, { headers: { 'last-event-id': id } })).at(
+          'errors.0.pointer',
+        ),
+      ).toBe('header/last-event-id')
     expect((await fixture.call('GET', `/v1/runs/${runId}/events?after=-1`)).at('errors.0.pointer')).toBe('query/after')
   })
 

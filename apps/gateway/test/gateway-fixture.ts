@@ -68,7 +68,11 @@ export async function openFixture(redisUrl?: string): Promise<Fixture> {
         ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...options.headers,
       },
-      ...(options.raw !== undefined ? { body: options.raw, duplex: 'half' } : options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+      ...(options.raw !== undefined
+        ? { body: options.raw, duplex: 'half' }
+        : options.body === undefined
+          ? {}
+          : { body: JSON.stringify(options.body) }),
     })
     const text = await response.text()
     const reply = replyOf(response, text)
@@ -90,7 +94,10 @@ export async function openFixture(redisUrl?: string): Promise<Fixture> {
       return app
     },
     async workspace() {
-      const made = await call('POST', '/v1/workspaces', { key: ADMIN_TOKEN, body: { key: `w${randomBytes(5).toString('hex')}` } })
+      const made = await call('POST', '/v1/workspaces', {
+        key: ADMIN_TOKEN,
+        body: { key: `w${randomBytes(5).toString('hex')}` },
+      })
       const id = made.textAt('workspace.id')
       const minted = await call('POST', `/v1/workspaces/${id}/keys`, { key: ADMIN_TOKEN, body: {} })
       return { id, key: made.textAt('workspace.key'), secret: minted.textAt('secret') }
@@ -116,13 +123,22 @@ export async function openFixture(redisUrl?: string): Promise<Fixture> {
 }
 
 export function replyOf(response: Response, text: string): Reply {
-  const body: JsonObject = text === '' || !response.headers.get('content-type')?.includes('json') ? {} : JSON.parse(text)
+  const body: JsonObject =
+    text === '' || !response.headers.get('content-type')?.includes('json') ? {} : JSON.parse(text)
   const at = (path: string): unknown => {
     let value: unknown = body
-    for (const part of path.split('.')) value = typeof value === 'object' && value !== null ? Reflect.get(value, part) : undefined
+    for (const part of path.split('.'))
+      value = typeof value === 'object' && value !== null ? Reflect.get(value, part) : undefined
     return value
   }
-  return { status: response.status, headers: response.headers, text, body, at, textAt: (path) => z.string().parse(at(path)) }
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body,
+    at,
+    textAt: (path) => z.string().parse(at(path)),
+  }
 }
 
 const matchers = Object.values(ROUTES).map((route) => ({
@@ -148,7 +164,8 @@ function checkReply(method: string, path: string, reply: Reply): void {
   }
   const responses: Readonly<Record<number, { readonly body: z.ZodType | null }>> = found[0]?.route.responses ?? {}
   const schema = responses[reply.status]?.body
-  if (schema === null || schema === undefined) throw new Error(`${method} ${path} answered ${reply.status} with a body that no route declares`)
+  if (schema === null || schema === undefined)
+    throw new Error(`${method} ${path} answered ${reply.status} with a body that no route declares`)
   expect(type).toBe('application/json')
   schema.parse(reply.body)
 }

@@ -1,5 +1,9 @@
 /** One event of a stream as a client sees it. */
-export type SseEvent = { readonly id: number; readonly type: string; readonly data: { readonly seq: number; readonly data: object } }
+export type SseEvent = {
+  readonly id: number
+  readonly type: string
+  readonly data: { readonly seq: number; readonly data: object }
+}
 
 /** Splits what a server sends into events; comments and retry hints are counted, not kept. */
 export class SseReader {
@@ -11,7 +15,9 @@ export class SseReader {
     const blocks = (this.#rest + piece).split('\n\n')
     this.#rest = blocks.pop() ?? ''
     for (const block of blocks) {
-      const fields = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]))
+      const fields = new Map(
+        block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
+      )
       if (!fields.has('data')) this.hints++
       else
         this.events.push({
@@ -24,7 +30,10 @@ export class SseReader {
 }
 
 /** Reads a stream to its end, or until `enough` of the events so far. */
-export async function readSse(response: Response, enough: (events: readonly SseEvent[]) => boolean = () => false): Promise<SseEvent[]> {
+export async function readSse(
+  response: Response,
+  enough: (events: readonly SseEvent[]) => boolean = () => false,
+): Promise<SseEvent[]> {
   const reader = new SseReader()
   if (response.body === null) return []
   const text = new TextDecoder()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { type JsonObject, jsonObjectSchema, jsonValueSchema, type JsonValue } from './json.ts'
 import { failureSchema } from './error-codes.ts'
+import { type JsonObject, type JsonValue, jsonValueSchema } from './json.ts'
 
 export const AGENT_PROTOCOL_VERSION = 1
 

@@ -13,7 +13,11 @@ const envSchema = stringMapSchema((name, value) => {
 })
 
 const filesSchema = stringMapSchema((path, value) => {
-  if (path.length > 255 || !/^[^/\0]+(\/[^/\0]+)*$/.test(path) || path.split('/').some((part) => part === '.' || part === '..'))
+  if (
+    path.length > 255 ||
+    !/^[^/\0]+(\/[^/\0]+)*$/.test(path) ||
+    path.split('/').some((part) => part === '.' || part === '..')
+  )
     return 'not a relative path without "." and ".." parts (at most 255 characters)'
   return value.length > FILE_CHARS_MAX ? `longer than ${FILE_CHARS_MAX} characters` : null
 })

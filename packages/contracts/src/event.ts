@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { keptObjectSchema } from './json.ts'
 import { runIdSchema } from './ids.ts'
+import { keptObjectSchema } from './json.ts'
 import { timestampSchema } from './text.ts'
 
 export const EVENT_TYPES = [

@@ -6,6 +6,7 @@ import type { EngineContext } from './engine-context.ts'
 import { offerRuns } from './offer-runs.ts'
 import { type PreparedCommand, prepareCommand, type WorkspaceRef } from './prepare-command.ts'
 import { AgentResolver, type ResolvedAgent } from './resolve-agent.ts'
+import { settleBatch, settledValue } from './settle-batch.ts'
 
 export type AcceptRequest = {
   readonly workspace: WorkspaceRef
@@ -33,7 +34,7 @@ const CLASSES_KEPT_MAX = 100_000
 export function createAcceptor(context: EngineContext): Acceptor {
   const agents = new AgentResolver(context.database)
   const classes = new Set<string>()
-  const batcher = new Batcher<AcceptItem, AcceptVerdict>((items) => commit(context, items), {
+  const batcher = new Batcher<AcceptItem, PromiseSettledResult<AcceptVerdict>>((items) => commit(context, items), {
     max: BATCH_MAX,
     lanes: 2,
     apart: (item) =>
@@ -64,9 +65,10 @@ export function createAcceptor(context: EngineContext): Acceptor {
       const agent = await agents.resolve(workspace.id, command.agent)
       const prepared = prepareCommand(workspace, agent, command, idempotencyKey)
       await knowClass(prepared, agent)
-      const verdict = await batcher.add(prepared.item)
-      if (verdict.outcome === 'agent_stale' || verdict.outcome === 'agent_not_found') agents.forget(workspace.id, command.agent)
-      if (verdict.outcome !== 'agent_stale') return answer(prepared.item, verdict)
+      const verdict = settledValue(await batcher.add(prepared.item))
+      // an agent that is gone may have been made anew under its key
+      if (verdict.outcome !== 'agent_stale' && verdict.outcome !== 'agent_not_found') return answer(prepared.item, verdict)
+      agents.forget(workspace.id, command.agent)
     }
     throw new AppError('unavailable', 'the agent changes too fast to be pinned', { retryAfterMs: 1000 })
   }
@@ -134,19 +136,22 @@ function acceptedAnswer(item: AcceptItem, verdict: AcceptVerdict): Accepted {
 }
 
 /**
- * Commits a batch; after a lost connection once more, with the same ids, since the first try may have been committed. When the batch is
- * refused as a whole for one item's sake, each is tried by itself.
+ * Commits a batch; after a lost connection again, with the same ids, since the first try may have been committed. It may even be under
+ * way still: then the second waits for it and is refused for its ids, and the third reads what is there.
  */
-async function commit(context: EngineContext, items: readonly AcceptItem[]): Promise<readonly AcceptVerdict[]> {
-  const { pool } = context.database
-  try {
-    return await acceptCommands(pool, items)
-  } catch (error) {
-    if (error instanceof AppError) return acceptCommands(pool, items)
-    if (items.length === 1) throw error
-    context.log.error({ err: error, items: items.length }, 'a batch of commands was refused; trying each by itself')
-    const verdicts: AcceptVerdict[] = []
-    for (const item of items) verdicts.push(...(await acceptCommands(pool, [item])))
-    return verdicts
-  }
+function commit(context: EngineContext, batch: readonly AcceptItem[]): Promise<readonly PromiseSettledResult<AcceptVerdict>[]> {
+  const send = (items: readonly AcceptItem[]) => acceptCommands(context.database.pool, items)
+  return settleBatch(batch, async (items) => {
+    try {
+      return await send(items)
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+    }
+    try {
+      return await send(items)
+    } catch (error) {
+      if (error instanceof AppError) throw error
+      return send(items)
+    }
+  })
 }

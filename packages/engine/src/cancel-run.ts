@@ -1,5 +1,6 @@
 import { cancelRun as cancelInStore } from '@muster/store'
 import { admit } from './admit.ts'
+import { afterCommit } from './after-commit.ts'
 import type { EngineContext } from './engine-context.ts'
 import { offerRuns } from './offer-runs.ts'
 import { publishEvents } from './publish-events.ts'
@@ -7,7 +8,7 @@ import { withGate } from './with-gate.ts'
 
 /**
  * Cancels a run: `cancelled`, it was queued and has ended; `requested`, its worker is told; `ended`, it was over and is unchanged.
- * What follows in the gate may be lost: the reconciler makes up for it.
+ * What follows in the gate may be lost: the reconciler makes up for it. Throws `run_not_found`.
  */
 export async function cancelRun(
   context: EngineContext,
@@ -15,10 +16,12 @@ export async function cancelRun(
   cause: { readonly code: 'cancelled'; readonly reason: string },
 ): Promise<'cancelled' | 'requested' | 'ended'> {
   const { outcome, offers, events } = await cancelInStore(context.database.pool, runId, cause.code, cause.reason)
-  if (outcome === 'cancelled') {
-    await admit(context, () => context.gate.withdraw([runId]))
-    await offerRuns(context, offers)
-  } else if (outcome === 'requested') await withGate(() => context.gate.cancelWake(runId))
+  await afterCommit(context, async () => {
+    if (outcome === 'cancelled') {
+      await admit(context, () => context.gate.withdraw([runId]))
+      await offerRuns(context, offers)
+    } else if (outcome === 'requested') await withGate(() => context.gate.cancelWake(runId))
+  })
   await publishEvents(context, events)
   return outcome
 }

@@ -3,6 +3,7 @@ import { type Appended, appendEvents, type EventBatch, type NewEvent } from '@mu
 import type { EngineContext } from './engine-context.ts'
 import { pause } from './pause.ts'
 import { publishEvents } from './publish-events.ts'
+import { settleBatch } from './settle-batch.ts'
 import { untilAnswered } from './until-answered.ts'
 
 export type Written = { readonly fenced: boolean; readonly snapshots: readonly number[] }
@@ -28,7 +29,7 @@ export class EventWriter {
   readonly #signal: AbortSignal
   #waiting: Waiting[] = []
   #count = 0
-  #loop: Promise<void> | null = null
+  #looping = false
   #hurry: AbortController = new AbortController()
   /** Appends so far of each run and generation that is held. */
   readonly #flushes = new Map<string, number>()
@@ -45,9 +46,7 @@ export class EventWriter {
       this.#waiting.push({ runId, generation, events, resolve, reject })
       this.#count += events.length
       if (this.#count >= GATHER_EVENTS) this.flush()
-      this.#loop ??= this.#run().finally(() => {
-        this.#loop = null
-      })
+      if (!this.#looping) void this.#run()
     })
   }
 
@@ -62,18 +61,23 @@ export class EventWriter {
   }
 
   async #run(): Promise<void> {
+    this.#looping = true
     while (this.#waiting.length > 0) {
       await pause(GATHER_MS, this.#hurry.signal).catch(() => undefined)
       this.#hurry = new AbortController()
       const batch = this.#take()
       try {
         const merged = this.#merge(batch)
-        const written = await untilAnswered(() => appendEvents(this.#context.database.pool, merged), { signal: this.#signal })
+        const written = await settleBatch(merged, (some) =>
+          untilAnswered(() => appendEvents(this.#context.database.pool, some), { signal: this.#signal }),
+        )
         this.#answer(batch, merged, written)
       } catch (error) {
         for (const each of batch) each.reject(error)
       }
     }
+    // in the same turn as the last look, so that no write falls between the two
+    this.#looping = false
   }
 
   #take(): readonly Waiting[] {
@@ -106,14 +110,19 @@ export class EventWriter {
     })
   }
 
-  #answer(batch: readonly Waiting[], merged: readonly EventBatch[], written: readonly (Appended | null)[]): void {
-    const byHold = new Map(merged.map((each, index) => [holdOf(each), written[index] ?? null]))
+  #answer(batch: readonly Waiting[], merged: readonly EventBatch[], written: readonly PromiseSettledResult<Appended | null>[]): void {
+    const byHold = new Map(merged.map((each, index) => [holdOf(each), written[index]]))
     const nextSeq = new Map<string, number>()
     const nextSnapshot = new Map<string, number>()
     const shown: RunEvent[] = []
     for (const each of batch) {
       const hold = holdOf(each)
-      const appended = byHold.get(hold) ?? null
+      const outcome = byHold.get(hold)
+      if (outcome === undefined || outcome.status === 'rejected') {
+        each.reject(outcome?.reason ?? new Error(`events of ${each.runId} were not answered`))
+        continue
+      }
+      const appended = outcome.value
       if (appended === null) {
         each.resolve({ fenced: true, snapshots: [] })
         continue

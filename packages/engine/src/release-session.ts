@@ -1,16 +1,17 @@
 import { releaseSession as releaseInStore } from '@muster/store'
+import { admit } from './admit.ts'
+import { afterCommit } from './after-commit.ts'
 import type { EngineContext } from './engine-context.ts'
-import { offerRuns } from './offer-runs.ts'
-import { publishEvents } from './publish-events.ts'
+import { freeMoved } from './take-lost-runs.ts'
 import { withGate } from './with-gate.ts'
 
 /** Ends the session's current run `cancelled` with code `session_released`, whatever its state, and lets the next one start. */
 export async function releaseSession(context: EngineContext, sessionId: string, reason: string): Promise<void> {
-  const { moved, events, offers } = await releaseInStore(context.database.pool, sessionId, reason)
-  for (const { runId } of moved) {
-    await withGate(() => context.gate.withdraw([runId]))
-    await withGate(() => context.gate.cancelWake(runId))
-  }
-  await offerRuns(context, offers)
-  await publishEvents(context, events)
+  const moves = await releaseInStore(context.database.pool, sessionId, reason)
+  const ended = moves.moved.map((each) => each.runId)
+  await afterCommit(context, async () => {
+    for (const runId of ended) await withGate(() => context.gate.cancelWake(runId))
+    if (ended.length > 0) await admit(context, () => context.gate.withdraw(ended))
+    await freeMoved(context, moves)
+  })
 }

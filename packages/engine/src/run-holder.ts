@@ -3,7 +3,9 @@ import { Batcher } from '@muster/core'
 import { type Claim, type ClaimVerdict, claimRuns, type Finish, finishRuns, type Moves } from '@muster/store'
 import type { EngineContext } from './engine-context.ts'
 import { publishEvents } from './publish-events.ts'
+import { refusedEnd } from './refused-end.ts'
 import { releaseSlot } from './release-slot.ts'
+import { settleBatch, settledValue } from './settle-batch.ts'
 import { untilAnswered } from './until-answered.ts'
 
 export type HolderOptions = {
@@ -16,16 +18,19 @@ export type HolderOptions = {
 
 /** The claims and the ends of one worker's runs; both gather into batches. */
 export type RunHolder = {
-  /** Claims a run for a node; asks until Postgres answers. A refused claim's slot is released here. */
+  /** Claims a run for a node; asks until Postgres answers. A refused claim's slot is released here, and a run that cannot be read is ended. */
   claim(job: RunJob, nodeId: string): Promise<ClaimVerdict>
-  /** Ends an attempt and frees its slot. `fenced`: the run was no longer held under this generation; its slot is freed all the same. */
+  /**
+   * Ends an attempt and frees its slot. `fenced`: the run was no longer held under this generation; its slot is freed all the same.
+   * An end that Postgres refuses to keep becomes `failed`.
+   */
   finish(finish: Finish & { readonly admission: number }): Promise<'finished' | 'fenced'>
 }
 
 const BATCH_MAX = 64
 
 type ClaimFor = Claim & { readonly nodeId: string }
-type FinishAnswer = { readonly moves: Moves; readonly moved: boolean }
+type FinishAnswer = { readonly moved: boolean; readonly events: Moves['events']; readonly offers: Moves['offers'] }
 
 export function createRunHolder(context: EngineContext, options: HolderOptions): RunHolder {
   const { pool } = context.database
@@ -35,53 +40,71 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
     return answer
   }
 
-  const claimer = new Batcher<ClaimFor, ClaimVerdict>(
+  const claimer = new Batcher<ClaimFor, PromiseSettledResult<ClaimVerdict>>(
     async (claims) => {
-      const byNode = Map.groupBy(claims, (claim) => claim.nodeId)
-      const verdicts = new Map<ClaimFor, ClaimVerdict>()
-      for (const [nodeId, own] of byNode) {
-        const answers = await ask(() => claimRuns(pool, nodeId, own))
+      const verdicts = new Map<ClaimFor, PromiseSettledResult<ClaimVerdict>>()
+      for (const [nodeId, own] of Map.groupBy(claims, (claim) => claim.nodeId)) {
+        const answers = await settleBatch(own, (some) => ask(() => claimRuns(pool, nodeId, some)))
         for (const [index, claim] of own.entries()) {
           const answer = answers[index]
           if (answer !== undefined) verdicts.set(claim, answer)
         }
       }
-      return claims.map((claim) => verdicts.get(claim) ?? { verdict: 'refused' })
+      return claims.map((claim) => verdicts.get(claim) ?? NOT_ANSWERED)
     },
     { max: BATCH_MAX, apart: (claim) => claim.runId },
   )
 
-  const finisher = new Batcher<Finish, FinishAnswer>(
-    async (finishes) => {
-      const moves = await ask(() => finishRuns(pool, finishes))
-      const moved = new Set(moves.moved.map((each) => each.runId))
-      return finishes.map((finish, index) => ({
-        // what the whole batch made free is offered once, with its first release
-        moves: index === 0 ? moves : NOTHING,
-        moved: moved.has(finish.runId),
-      }))
-    },
+  const finisher = new Batcher<Finish, PromiseSettledResult<FinishAnswer>>(
+    (batch) =>
+      settleBatch(batch, async (finishes) => {
+        const moves = await ask(() => finishRuns(pool, finishes))
+        const moved = new Set(moves.moved.map((each) => each.runId))
+        const own = new Set(finishes.map((finish) => finish.runId))
+        return finishes.map(({ runId }, index) => ({
+          moved: moved.has(runId),
+          events: moves.events.filter((event) => event.run_id === runId),
+          // a run that is queued again is offered with the release of its own slot; what the batch made free, with its first release
+          offers: moves.offers.filter((offer) => offer.runId === runId || (index === 0 && !own.has(offer.runId))),
+        }))
+      }),
     { max: BATCH_MAX, apart: (finish) => finish.runId },
   )
 
+  async function end(finish: Finish): Promise<FinishAnswer> {
+    try {
+      return settledValue(await finisher.add(finish))
+    } catch (error) {
+      if (options.signal.aborted) throw error
+      context.log.error({ err: error, run_id: finish.runId }, 'the end of an attempt could not be kept; it counts as failed')
+      return settledValue(await finisher.add({ ...finish, ...refusedEnd('the end of the attempt could not be kept') }))
+    }
+  }
+
+  async function finish({ admission, ...ended }: Finish & { readonly admission: number }): Promise<'finished' | 'fenced'> {
+    const { moved, events, offers } = await end(ended)
+    void publishEvents(context, events)
+    await releaseSlot(context, { runId: ended.runId, admission, offers })
+    return moved ? 'finished' : 'fenced'
+  }
+
   return {
     async claim(job, nodeId) {
-      const verdict = await claimer.add({ runId: job.run_id, admission: job.admission, nodeId })
+      const verdict = settledValue(await claimer.add({ runId: job.run_id, admission: job.admission, nodeId }))
       if (verdict.verdict === 'claimed') void publishEvents(context, [startedEvent(verdict.run, nodeId)])
       if (verdict.verdict === 'refused' || verdict.verdict === 'node_dead')
         await releaseSlot(context, { runId: job.run_id, admission: job.admission, offers: [] })
+      if (verdict.verdict === 'unreadable') {
+        context.log.error({ run_id: job.run_id, problem: verdict.problem }, 'a run cannot be read and is ended')
+        await finish({ runId: job.run_id, generation: verdict.generation, admission: job.admission, ...refusedEnd('the run cannot be read') })
+      }
       return verdict
     },
-    async finish({ admission, ...finish }) {
-      const { moves, moved } = await finisher.add(finish)
-      void publishEvents(context, moves.events)
-      await releaseSlot(context, { runId: finish.runId, admission, offers: moves.offers })
-      return moved ? 'finished' : 'fenced'
-    },
+    finish,
   }
 }
 
-const NOTHING: Moves = { moved: [], events: [], offers: [] }
+const NOT_ANSWERED: PromiseSettledResult<ClaimVerdict> = { status: 'rejected', reason: new Error('a claim was not answered') }
 
 const startedEvent = (
   run: { readonly run_id: string; readonly seq: number; readonly attempt_number: number; readonly started_at: Date },

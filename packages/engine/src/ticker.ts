@@ -1,3 +1,4 @@
+import { GateFault } from '@muster/gate'
 import { ageNodes, configurationSince, expireRuns, makeDue, readEpoch, takeTick } from '@muster/store'
 import { admit } from './admit.ts'
 import { createSlotComparer } from './compare-slots.ts'
@@ -38,6 +39,8 @@ export type Ticker = {
 }
 
 const PAGE = 500
+/** What these ask of the gate carries nothing of ours: when Redis refuses it, what Redis holds is damaged. */
+const ASKS_NOTHING: ReadonlySet<Duty> = new Set(['reservations', 'slots'])
 /** A configuration commits within this of its version, so reading this far back again misses none. */
 const OVERLAP_MS = 30_000
 
@@ -52,12 +55,14 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   const reoffering = createReoffering(context)
   let configuredUntil: Date | null = null
   let rebuilding: Promise<unknown> | null = null
+  let damaged = false
 
   async function duty(name: Duty, work: () => Promise<void>): Promise<void> {
     try {
       await work()
       freshness.set(name, new Date())
     } catch (error) {
+      if (error instanceof GateFault && ASKS_NOTHING.has(name)) damaged = true
       context.log.error({ err: error, duty: name }, 'a duty failed; the next tick tries again')
     }
   }
@@ -65,10 +70,11 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   async function gateIsCurrent(): Promise<boolean> {
     const state = await withGate(() => context.gate.state())
     if (state === null) return false
-    if (state.warm && state.epoch === (await readEpoch(pool))) return true
+    if (!damaged && state.warm && state.epoch === (await readEpoch(pool))) return true
     rebuilding ??= duty('rebuild', async () => {
       const outcome = await rebuildGate(context)
-      context.log.info({ outcome }, 'the gate was cold')
+      if (outcome === 'loaded') damaged = false
+      context.log.info({ outcome }, 'the gate was cold or damaged')
     }).finally(() => {
       rebuilding = null
     })

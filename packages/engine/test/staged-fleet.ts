@@ -119,7 +119,9 @@ export async function openStagedFleet(): Promise<StagedFleet> {
     logged,
     async agent(fields = {}) {
       const input: CreateAgent = { key: `agent-${++agents}`, config: { runner: 'process', command: ['true'] }, ...fields }
-      return (await createAgent(database, workspace.id, input)).resource
+      const { resource, configuration } = await createAgent(database, workspace.id, input)
+      await gate.configure(configuration)
+      return resource
     },
     async submit(agent, command = {}) {
       const { idempotency_key = null, ...rest } = command

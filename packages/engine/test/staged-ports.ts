@@ -3,12 +3,12 @@ import type { Database } from '@muster/store'
 
 /**
  * What is staged at the next call of a step. `before` and `after` run other things right there; `lose`: the call never arrives (`call`), or
- * takes effect and its answer is lost (`answer`); `fault`: Redis refuses it.
+ * takes effect and its answer is lost (`answer`), or is given up while it is still under way (`flight`); `fault`: Redis refuses it.
  */
 export type Stage = {
   readonly before?: () => Promise<unknown>
   readonly after?: () => Promise<unknown>
-  readonly lose?: 'call' | 'answer'
+  readonly lose?: 'call' | 'answer' | 'flight'
   readonly fault?: true
 }
 
@@ -42,6 +42,10 @@ export function createStaging(): Staging {
       await stage?.before?.()
       if (stage?.fault === true) throw new GateFault(`${step}: staged`)
       if (stage?.lose === 'call') throw lost(step)
+      if (stage?.lose === 'flight') {
+        void call().catch(() => undefined)
+        throw lost(step)
+      }
       const result = await call()
       await stage?.after?.()
       if (stage?.lose === 'answer') throw lost(step)

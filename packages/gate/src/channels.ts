@@ -42,7 +42,8 @@ export const createChannels = (url: string, onError: (error: Error) => void): Ch
     redis.on('message', tell)
     redis.on('ready', () => {
       const channels = [...listeners.keys()]
-      for (let at = 0; at < channels.length; at += CHANNELS_AT_ONCE) join(redis, channels.slice(at, at + CHANNELS_AT_ONCE))
+      for (let at = 0; at < channels.length; at += CHANNELS_AT_ONCE)
+        join(redis, channels.slice(at, at + CHANNELS_AT_ONCE))
     })
     // A silent peer is noticed only while it owes an answer.
     const ping = setInterval(() => {

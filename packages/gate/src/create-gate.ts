@@ -1,5 +1,5 @@
 import { runIdSchema } from '@muster/contracts'
-import { createBreaker } from './breaker.ts'
+import { type Breaker, createBreaker } from './breaker.ts'
 import { createChannels } from './channels.ts'
 import { withDeadline } from './deadline.ts'
 import type { Gate } from './gate.ts'
@@ -8,7 +8,7 @@ import { consumeJobs } from './job-consumer.ts'
 import { openJobQueues } from './job-queues.ts'
 import { createLiveEvents } from './live-events.ts'
 import { removeOldEpochs, scanRunIds } from './old-epochs.ts'
-import { failFast, openConnection } from './redis-connection.ts'
+import { failFast, openConnection, type RedisConnection } from './redis-connection.ts'
 import { createScriptCaller, gateError } from './script-caller.ts'
 import { audit } from './scripts/audit.ts'
 import { classStats } from './scripts/class-stats.ts'
@@ -50,13 +50,18 @@ export const createGate = (options: GateOptions): Gate => {
   const producer = openConnection(redisUrl, failFast(silentMs), report('queues'))
   const loader = openConnection(redisUrl, failFast(loadMs + 1000), report('load'))
 
-  const breaker = createBreaker(async () => {
-    scripts.runId()
-    await withDeadline(scripts.redis.ping(), callMs, 'probe')
-  })
-  const { guard } = breaker
+  const breakerOf = ({ runId, redis }: RedisConnection): Breaker =>
+    createBreaker(async () => {
+      runId()
+      await withDeadline(redis.ping(), callMs, 'probe')
+    })
+  const [scriptsBreaker, streamsBreaker, producerBreaker] = [
+    breakerOf(scripts),
+    breakerOf(streams),
+    breakerOf(producer),
+  ]
   const metaKey = `${fleetKey}:gate`
-  const call = createScriptCaller(scripts, guard, metaKey, options.now)
+  const call = createScriptCaller(scripts, scriptsBreaker.guard, metaKey, options.now)
   // Slow calls say nothing about the quick ones: they pass the breaker by.
   const slowCall = createScriptCaller(loader, (_, slow) => slow(), metaKey, options.now)
 
@@ -71,7 +76,7 @@ export const createGate = (options: GateOptions): Gate => {
       throw gateError(error, what)
     }
   }
-  const guarded = <T>(what: string, work: () => Promise<T>): Promise<T> =>
+  const guarded = <T>({ guard }: Breaker, what: string, work: () => Promise<T>): Promise<T> =>
     guard(what, () => slowly(what, () => withDeadline(work(), callMs, what)))
 
   const sweepOldEpochs = () =>
@@ -110,20 +115,20 @@ export const createGate = (options: GateOptions): Gate => {
     scanRuns: async (cursor) => {
       const { warm, epoch } = await state(call, callMs)
       if (!warm || epoch === null) return { kind: 'cold' }
-      const page = await guarded('scanRuns', () => scanRunIds(scripts.redis, fleetKey, epoch, cursor))
+      const page = await guarded(scriptsBreaker, 'scanRuns', () => scanRunIds(scripts.redis, fleetKey, epoch, cursor))
       return { kind: 'warm', ...page }
     },
     recount: () => recount(slowCall, loadMs),
     sweepOldEpochs,
 
     enqueue: (admitted) =>
-      admitted.length === 0 ? Promise.resolve() : guarded('enqueue', () => queues.add(admitted)),
+      admitted.length === 0 ? Promise.resolve() : guarded(producerBreaker, 'enqueue', () => queues.add(admitted)),
     queues: queues.all,
     consume: (pool, how) => consumeJobs(redisUrl, jobsPrefix, pool, how, report(`consumer ${pool}`)),
 
-    live: createLiveEvents(streams, channels, guard, fleetKey, callMs),
+    live: createLiveEvents(streams, channels, streamsBreaker.guard, fleetKey, callMs),
     cancelWake: async (runId) => {
-      await guarded('cancelWake', () => scripts.redis.publish(cancelChannel, runIdSchema.parse(runId)))
+      await guarded(scriptsBreaker, 'cancelWake', () => scripts.redis.publish(cancelChannel, runIdSchema.parse(runId)))
     },
     onCancel: (callback) =>
       channels.subscribe(cancelChannel, (runId) => {
@@ -131,7 +136,7 @@ export const createGate = (options: GateOptions): Gate => {
       }),
 
     close: async () => {
-      breaker.stop()
+      for (const breaker of [scriptsBreaker, streamsBreaker, producerBreaker]) breaker.stop()
       channels.close()
       await withDeadline(queues.close(), CLOSE_MS, 'close').catch(report('queues'))
       for (const connection of [scripts, streams, producer, loader]) connection.close()

@@ -79,6 +79,11 @@ export type GateExplanation = {
   readonly blockedBy:
     | { readonly kind: 'not_due' }
     | { readonly kind: 'no_node'; readonly pool: Pool }
-    | { readonly kind: 'limit' | 'paused'; readonly node: GateNode; readonly used: number; readonly limit: number | null }
+    | {
+        readonly kind: 'limit' | 'paused'
+        readonly node: GateNode
+        readonly used: number
+        readonly limit: number | null
+      }
     | { readonly kind: 'none' }
 }

@@ -55,7 +55,9 @@ export type Gate = {
   /** The numbers of every pool. */
   counts(): Promise<GateAnswer<{ readonly pools: Readonly<Record<Pool, GatePoolCounts>> }>>
   /** A page of the slots, by admission. Begin with null; `cursor` null means that there is no more. */
-  audit(cursor: Admission | null): Promise<GateAnswer<{ readonly slots: readonly GateSlot[]; readonly cursor: Admission | null }>>
+  audit(
+    cursor: Admission | null,
+  ): Promise<GateAnswer<{ readonly slots: readonly GateSlot[]; readonly cursor: Admission | null }>>
   /** A page of all runs that the gate knows in any state, for the slow check against Postgres. Begin with '0'; '0' ends it. May repeat runs. */
   scanRuns(cursor: string): Promise<GateAnswer<{ readonly runIds: readonly string[]; readonly cursor: string }>>
   /** Counts every slot anew and names the nodes and pools whose numbers differ or exceed their limit. O(slots); for operators. */

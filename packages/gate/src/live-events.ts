@@ -34,8 +34,8 @@ export const createLiveEvents = (
 
   return {
     publish: async (runId, events) => {
-      if (events.length === 0) return
       const stream = streamOf(runId)
+      if (events.length === 0) return
       await ask('publish', async () => {
         const pipeline = redis.pipeline()
         for (const event of events) {
@@ -52,9 +52,7 @@ export const createLiveEvents = (
     },
 
     read: async (runId, afterSeq, limit) => {
-      const entries = await ask('read', () =>
-        redis.xrange(streamOf(runId), `${afterSeq}-0`, '+', 'COUNT', limit + 1),
-      )
+      const entries = await ask('read', () => redis.xrange(streamOf(runId), `${afterSeq}-0`, '+', 'COUNT', limit + 1))
       return contiguous(entries, afterSeq)?.slice(0, limit) ?? null
     },
 

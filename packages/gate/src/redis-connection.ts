@@ -21,8 +21,13 @@ export const failFast = (silentMsMax: number): ClientOptions => ({
   retryStrategy,
 })
 
-/** A client for BullMQ's workers: its commands wait for the connection. */
-export const patient: ClientOptions = { maxRetriesPerRequest: null, connectTimeout: CONNECT_MS_MAX, retryStrategy }
+/** A client for BullMQ's workers: its commands wait for the connection. Its blocking reads last five seconds. */
+export const patient: ClientOptions = {
+  maxRetriesPerRequest: null,
+  connectTimeout: CONNECT_MS_MAX,
+  socketTimeout: 10_000,
+  retryStrategy,
+}
 
 export type RedisConnection = {
   readonly redis: Redis

@@ -9,7 +9,8 @@ import type { RedisConnection } from './redis-connection.ts'
 export type CallScript = (script: Script, request: unknown, timeoutMs: number) => Promise<unknown>
 
 /** Replies by which Redis says that it cannot serve now, rather than that the call is wrong. */
-const NOT_NOW = /^(OOM|READONLY|LOADING|BUSY|MASTERDOWN|MISCONF|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS|NOPERM|ERR max number)/
+const NOT_NOW =
+  /^(OOM|READONLY|LOADING|BUSY|MASTERDOWN|MISCONF|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS|NOPERM|ERR max number)/
 
 /** Sorts a client's failure: `GateUnavailable` when Redis did not serve, `GateFault` when it refused what was sent. */
 export const gateError = (error: unknown, what: string): Error => {

@@ -62,7 +62,9 @@ test('a Redis that restarted may have lost its last second: cold, and no load of
   await gate.load(empty(3))
   await gate.offer([offerOf(place('a'), 1)])
   await redis.restart()
-  await expect.poll(() => gate.state().catch(() => null), { timeout: 5000, interval: 20 }).toEqual({ warm: false, epoch: 3 })
+  await expect
+    .poll(() => gate.state().catch(() => null), { timeout: 5000, interval: 20 })
+    .toEqual({ warm: false, epoch: 3 })
   await expect.poll(() => gate.connected(2000), { timeout: 5000 }).toBe(true)
   await expectCold(gate)
   expect(await gate.load(empty(3))).toBe('refused')
@@ -85,7 +87,9 @@ test('a load gives every running run its slot, over the capacity, and forgets wh
     runs: [{ state: 'started' }, { state: 'started' }, { state: 'unknown' }, { state: 'unknown' }],
   })
   expect(warm(await gate.offer([offerOf(place('a'), 1)])).admitted).toEqual([])
-  expect(warm(await gate.release(holdings, [])).admitted).toMatchObject([{ runId: run(1), admission: admissionOf(2, 1) }])
+  expect(warm(await gate.release(holdings, [])).admitted).toMatchObject([
+    { runId: run(1), admission: admissionOf(2, 1) },
+  ])
 })
 
 test('what earlier epochs left behind is removed, and nothing else', async () => {

@@ -19,7 +19,8 @@ test('one run behind a flood of 10,000 gets the next slot that is released', { t
   const { gate } = await openGate({ capacities: { none: 2 } })
   const flood = many('flood', 10_000)
   const held: Admitted[] = []
-  for (let at = 0; at < flood.length; at += 1000) held.push(...warm(await gate.offer(flood.slice(at, at + 1000))).admitted)
+  for (let at = 0; at < flood.length; at += 1000)
+    held.push(...warm(await gate.offer(flood.slice(at, at + 1000))).admitted)
   expect(held).toHaveLength(2)
   expect(warm(await gate.offer([offerOf(place('b'), 'b')])).admitted).toEqual([])
   const next = warm(await gate.release(held.slice(0, 1), [])).admitted
@@ -35,16 +36,27 @@ test('slot-seconds follow the weights 1:2:4 within 10 %, whatever the runs last'
   })
   const nameOf = (admitted: Admitted) => names.find((name) => admitted.jobName.startsWith(name)) ?? 'light'
   for (const name of names) {
-    for (let batch = 0; batch < 3; batch++) await gate.offer(many(`${name}`, 1000).map((o, k) => ({ ...o, runId: run(`${name}${batch}.${k}`) })))
+    for (let batch = 0; batch < 3; batch++)
+      await gate.offer(many(`${name}`, 1000).map((o, k) => ({ ...o, runId: run(`${name}${batch}.${k}`) })))
   }
-  let held = warm(await gate.setCapacities({ none: 5 })).admitted.map((one) => ({ one, ends: clock.now + lasts[nameOf(one)] }))
+  let held = warm(await gate.setCapacities({ none: 5 })).admitted.map((one) => ({
+    one,
+    ends: clock.now + lasts[nameOf(one)],
+  }))
   const seconds = { light: 0, middle: 0, heavy: 0 }
   for (let step = 0; step < 3000; step++) {
     clock.now += 100
     for (const { one } of held) seconds[nameOf(one)] += 0.1
     const over = held.filter((slot) => slot.ends <= clock.now)
     held = held.filter((slot) => slot.ends > clock.now)
-    const replies = [warm(await gate.release(over.map((slot) => slot.one), [])).admitted]
+    const replies = [
+      warm(
+        await gate.release(
+          over.map((slot) => slot.one),
+          [],
+        ),
+      ).admitted,
+    ]
     if (step % 10 === 0) replies.push(warm(await gate.sweep()).admitted)
     for (const given of replies.flat()) {
       await gate.start(given.runId, given.admission, NODE)
@@ -67,7 +79,7 @@ test('a tenant that worked alone for an hour owes nothing to one that slept', as
   }
   await gate.offer(many('sleeper', 10))
   const given: string[] = []
-  let slots = [...held]
+  const slots = [...held]
   for (let round = 0; round < 8; round++) {
     clock.now += 1000
     const next = warm(await gate.release(slots.splice(0, 1), [])).admitted
@@ -97,7 +109,10 @@ test.each<[string, GateNode]>([
 test('the limit of a lane binds all its classes together, in every pool', async () => {
   const lane: GateNode = { kind: 'lane', agentId: agent('wide'), lane: 'main' }
   const { gate } = await openGate({ capacities: { none: 10, runc: 10 }, config: [config(lane, { limit: 3 })] })
-  const offers = [...many('wide', 3, place('wide', 'wide1')), ...many('wide2', 3, place('wide', 'wide2', { pool: 'runc' }))]
+  const offers = [
+    ...many('wide', 3, place('wide', 'wide1')),
+    ...many('wide2', 3, place('wide', 'wide2', { pool: 'runc' })),
+  ]
   expect(warm(await gate.offer(offers)).admitted).toHaveLength(3)
 })
 
@@ -134,7 +149,9 @@ test('explain names the pool that no node serves, and the limit that is reached'
   const node: GateNode = { kind: 'workspace', workspaceId: workspace('stuck') }
   const { gate } = await openGate({ config: [config(node, { limit: 1 })] })
   await gate.offer(many('stuck', 3))
-  expect(await gate.explain(run('stuck-2'))).toMatchObject({ explanation: { position: 3, blockedBy: { kind: 'no_node', pool: 'none' } } })
+  expect(await gate.explain(run('stuck-2'))).toMatchObject({
+    explanation: { position: 3, blockedBy: { kind: 'no_node', pool: 'none' } },
+  })
   await gate.setCapacities({ none: 5 })
   expect(await gate.explain(run('stuck-2'))).toMatchObject({
     explanation: { position: 2, blockedBy: { kind: 'limit', node, used: 1, limit: 1 } },

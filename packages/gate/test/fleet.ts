@@ -1,5 +1,5 @@
-import { newId } from '@muster/core'
 import type { Pool } from '@muster/contracts'
+import { newId } from '@muster/core'
 import type { Admitted, GateHolding, GateOffer, GatePlace, GateReply } from '../src/index.ts'
 
 /** Ids of a test fleet: made once, then the same for the same name. */

@@ -18,7 +18,7 @@ const step = fc.record({
   c: fc.nat(1000),
   ms: fc.constantFrom(0, 0, 1, 17, 250, 999, 1000, 3000, 7001),
 })
-type Step = (typeof step) extends fc.Arbitrary<infer T> ? T : never
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
 const pick = <T>(list: readonly T[], index: number): T => {
   const found = list[index % list.length]
@@ -64,7 +64,9 @@ const working = async (fleet: string, model: GateModel) => {
       found[name.slice(2)] = { used: node[1], tag: node[2], waiting: node[4], due: node[5] }
     }
     if (name.startsWith('e:')) {
-      found[name] = (await redis.client.zrangeBuffer(key, '0', '-1')).map((member) => member.subarray(8).toString()).sort()
+      found[name] = (await redis.client.zrangeBuffer(key, '0', '-1'))
+        .map((member) => member.subarray(8).toString())
+        .sort()
     }
     if (name.startsWith('l:')) found[name] = (await redis.client.zrange(key, '0', '-1')).sort()
   }
@@ -142,7 +144,9 @@ class History {
         return { real: reply.admitted, modelled: model.release(id, admission, offers) }
       }
       case 'withdraw': {
-        const ids = this.known('due', 'parked', 'reserved', 'started').filter((_, k) => k % 7 === a % 7).map((two) => two.id)
+        const ids = this.known('due', 'parked', 'reserved', 'started')
+          .filter((_, k) => k % 7 === a % 7)
+          .map((two) => two.id)
         return { real: warm(await gate.withdraw(ids)).admitted, modelled: model.withdraw(ids) }
       }
       case 'sweep':
@@ -158,7 +162,10 @@ class History {
         return { real: warm(await gate.setCapacities(capacities)).admitted, modelled: model.setCapacities(capacities) }
       }
       case 'restore': {
-        const known = pick([...this.known('due', 'parked', 'reserved', 'started').map((two) => two.id), run(`gone${a}`)], b)
+        const known = pick(
+          [...this.known('due', 'parked', 'reserved', 'started').map((two) => two.id), run(`gone${a}`)],
+          b,
+        )
         const at = model.runs.get(known)
         const holding = {
           ...(at === undefined ? pick(places, c) : model.classOf(at.classId)),
@@ -215,4 +222,3 @@ test('every history is answered as the plain model of the choosing rule answers 
   })
   await fc.assert(property, { seed, numRuns: process.env['MUSTER_PROVE'] ? 400 : 40 })
 })
-

@@ -1,5 +1,5 @@
-import { expect, onTestFinished, test } from 'vitest'
 import type { RunJob } from '@muster/contracts'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Admitted, Gate } from '../src/index.ts'
 import { run } from './fleet.ts'
 import { connect, redisOfTest } from './open-gate.ts'
@@ -59,7 +59,10 @@ test('closing waits for what is in hand, but not past its time', async () => {
   const gate = await connect(await redisOfTest())
   const finish = Promise.withResolvers<void>()
   let taken = 0
-  const consumer = consume(gate, () => (taken++, finish.promise))
+  const consumer = consume(gate, () => {
+    taken++
+    return finish.promise
+  })
   await gate.enqueue([admitted('slow')])
   await expect.poll(() => taken).toBe(1)
   const began = performance.now()
@@ -79,7 +82,16 @@ test('a consumer takes jobs again within a second after Redis hung or restarted'
   await new Promise((resolve) => setTimeout(resolve, 3000))
   redis.wake()
   const add = async (name: string) => {
-    await expect.poll(() => gate.enqueue([admitted(name)]).then(() => true, () => false), { timeout: 3000, interval: 20 }).toBe(true)
+    await expect
+      .poll(
+        () =>
+          gate.enqueue([admitted(name)]).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 3000, interval: 20 },
+      )
+      .toBe(true)
   }
   await add('after the hang')
   await expect.poll(() => seen.at(-1), { timeout: 1500 }).toBe(run('after the hang'))

@@ -4,19 +4,40 @@ import type { Admitted, GateConfig, GateHolding, GateLoad, GateOffer, GatePlace,
 import { nodeId } from '../src/node-id.ts'
 
 type Settings = { limit: number | null; weight: number; paused: boolean; version: number }
-type Node = { id: string; parent: string; used: number; tag: number; at: number; waiting: number; due: number; wasEligible: boolean; place: GatePlace | null }
-type Run = { id: string; state: 'due' | 'parked' | 'reserved' | 'started'; classId: string; score: number; notBefore: number; admission: Admission; node: string; since: number }
+type Node = {
+  id: string
+  parent: string
+  used: number
+  tag: number
+  at: number
+  waiting: number
+  due: number
+  wasEligible: boolean
+  place: GatePlace | null
+}
+type Run = {
+  id: string
+  state: 'due' | 'parked' | 'reserved' | 'started'
+  classId: string
+  score: number
+  notBefore: number
+  admission: Admission
+  node: string
+  since: number
+}
 
 const RESERVED_MS = 3000
 const ROOT = '*'
 const unset: Settings = { limit: null, weight: 1, paused: false, version: -1 }
-const byKey = <T>(...keys: ((item: T) => number | string)[]) => (a: T, b: T): number => {
-  for (const key of keys) {
-    const [x, y] = [key(a), key(b)]
-    if (x !== y) return x < y ? -1 : 1
+const byKey =
+  <T>(...keys: ((item: T) => number | string)[]) =>
+  (a: T, b: T): number => {
+    for (const key of keys) {
+      const [x, y] = [key(a), key(b)]
+      if (x !== y) return x < y ? -1 : 1
+    }
+    return 0
   }
-  return 0
-}
 
 /** The gate's choosing rule over plain maps: everything that can be derived is derived anew, nothing is kept sorted. */
 export class GateModel {
@@ -33,7 +54,9 @@ export class GateModel {
   settings = (id: string): Settings => this.config.get(id) ?? unset
   children = (parent: string): Node[] => [...this.nodes.values()].filter((one) => one.parent === parent)
   used = (pool: Pool): number =>
-    [...this.runs.values()].filter((one) => (one.state === 'reserved' || one.state === 'started') && this.poolOf(one) === pool).length
+    [...this.runs.values()].filter(
+      (one) => (one.state === 'reserved' || one.state === 'started') && this.poolOf(one) === pool,
+    ).length
   poolOf = (one: Run): Pool => this.classOf(one.classId).pool
   private placeMemory = new Map<string, GatePlace>()
   classOf = (id: string): GatePlace => {
@@ -79,7 +102,8 @@ export class GateModel {
   }
   private accrue(one: Node): void {
     const elapsed = this.now * 1000 - one.at
-    if (one.used > 0 && elapsed > 0) one.tag += Math.floor((one.used * elapsed * 1000) / this.settings(one.id).weight + 0.5)
+    if (one.used > 0 && elapsed > 0)
+      one.tag += Math.floor((one.used * elapsed * 1000) / this.settings(one.id).weight + 0.5)
     one.at = this.now * 1000
     this.touched.add(one.id)
   }
@@ -115,7 +139,16 @@ export class GateModel {
     this.placeMemory.set(offer.classKey, offer)
     const score = (offer.front ? -1 : 100 - offer.priority) * 2 ** 44 + offer.order
     const notBefore = offer.notBeforeMs ?? 0
-    const made: Run = { id: offer.runId, state: 'due', classId: offer.classKey, score, notBefore, admission: 0, node: '', since: 0 }
+    const made: Run = {
+      id: offer.runId,
+      state: 'due',
+      classId: offer.classKey,
+      score,
+      notBefore,
+      admission: 0,
+      node: '',
+      since: 0,
+    }
     this.runs.set(offer.runId, made)
     if (notBefore <= this.now) this.park(made)
     else {
@@ -158,7 +191,12 @@ export class GateModel {
   }
   private promote(): number {
     const due = [...this.runs.values()].filter((one) => one.state === 'due' && one.notBefore <= this.now)
-    due.sort(byKey<Run>((one) => one.notBefore, (one) => one.id))
+    due.sort(
+      byKey<Run>(
+        (one) => one.notBefore,
+        (one) => one.id,
+      ),
+    )
     for (const one of due) {
       this.endDue(one.classId)
       this.park(one)
@@ -184,7 +222,12 @@ export class GateModel {
     if (chosen === undefined || place === null || place === undefined) return null
     const classId = chosen.id
     const waiting = [...this.runs.values()].filter((one) => one.state === 'parked' && one.classId === classId)
-    const head = waiting.sort(byKey<Run>((one) => one.score, (one) => one.id))[0]
+    const head = waiting.sort(
+      byKey<Run>(
+        (one) => one.score,
+        (one) => one.id,
+      ),
+    )[0]
     if (head === undefined) throw new Error('an eligible class without runs')
     this.counter += 1
     Object.assign(head, { state: 'reserved', admission: admissionOf(this.epoch, this.counter), since: this.now })
@@ -241,8 +284,16 @@ export class GateModel {
     return this.offer(offers)
   }
   sweep(): Admitted[] {
-    const late = [...this.runs.values()].filter((one) => one.state === 'reserved' && one.since + RESERVED_MS <= this.now)
-    for (const one of late.sort(byKey<Run>((run) => run.since, (run) => run.id))) this.sendBack(one)
+    const late = [...this.runs.values()].filter(
+      (one) => one.state === 'reserved' && one.since + RESERVED_MS <= this.now,
+    )
+    for (const one of late.sort(
+      byKey<Run>(
+        (run) => run.since,
+        (run) => run.id,
+      ),
+    ))
+      this.sendBack(one)
     this.promote()
     if (this.now - this.passBegan >= 1000) {
       this.passBegan = this.now

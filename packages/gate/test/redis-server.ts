@@ -24,7 +24,9 @@ const freePort = (): Promise<number> =>
     server.on('error', reject)
     server.listen(0, '127.0.0.1', () => {
       const address = server.address()
-      server.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))))
+      server.close(() =>
+        address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      )
     })
   })
 
@@ -39,6 +41,7 @@ export const startRedis = async (): Promise<RedisServer> => {
   await client.ping()
   const end = (signal: NodeJS.Signals) =>
     new Promise<void>((resolve) => {
+      if (child.exitCode !== null || child.signalCode !== null) return resolve()
       child.once('exit', () => resolve())
       child.kill('SIGCONT')
       child.kill(signal)
@@ -56,7 +59,7 @@ export const startRedis = async (): Promise<RedisServer> => {
     wake: () => void child.kill('SIGCONT'),
     stop: async () => {
       client.disconnect()
-      if (child.exitCode === null && child.signalCode === null) await end('SIGKILL')
+      await end('SIGKILL')
       rmSync(dir, { recursive: true, force: true })
     },
   }

@@ -8,13 +8,13 @@ export type DrainOptions = {
   readonly force?: () => void
 }
 
-export type DrainReason = 'SIGTERM' | 'SIGINT' | 'supervisor_gone'
+export type DrainReason = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'supervisor_gone'
 
 /** One Ctrl-C arrives twice below npm: from the terminal, and passed on by npm. */
 const SAME_SIGNAL_WITHIN_MS = 500
 
 /**
- * Makes a process end well. The first SIGTERM or SIGINT, or the loss of a supervisor that started it with an IPC channel, drains; a
+ * Makes a process end well. The first SIGTERM, SIGINT or SIGHUP (the terminal was closed), or the loss of a supervisor that started it with an IPC channel, drains; a
  * second signal, at least half a second later, forces. An error that nobody handled is logged and ends the process with 1, since its state can no longer be trusted.
  */
 export function drainOnSignal({ logger, drain, force }: DrainOptions): void {
@@ -49,6 +49,7 @@ export function drainOnSignal({ logger, drain, force }: DrainOptions): void {
 
   process.on('SIGTERM', () => begin('SIGTERM'))
   process.on('SIGINT', () => begin('SIGINT'))
+  process.on('SIGHUP', () => begin('SIGHUP'))
   process.on('unhandledRejection', give('unhandled rejection'))
   process.on('uncaughtException', give('uncaught exception'))
   if (process.channel) {

@@ -25,7 +25,7 @@ function start(how: string): {
   return { child, said, ended: once(child, 'exit').then(([code]) => code) }
 }
 
-test.for(['SIGTERM', 'SIGINT'] as const)('the first %s drains and ends with 0', async (signal) => {
+test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('the first %s drains and ends with 0', async (signal) => {
   const { child, said, ended } = start('well')
   await said('ready')
   child.kill(signal)

@@ -10,6 +10,7 @@ import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox
 import { groupMarker } from './sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
 import { spawnChild } from './spawn-child.ts'
+import { createWatchdog } from './watchdog.ts'
 
 export type BubblewrapOptions = {
   /** Where files that sandboxes are shown are kept between them; may be shared by workers. Every folder on the way must be passable for agents. */
@@ -46,6 +47,7 @@ type Host = { readonly bwrap: string; readonly system: HostSystem; readonly node
 export function createBubblewrap(options: BubblewrapOptions): Sandbox {
   const user = sandboxUserOf(options.user)
   const cache = createFileCache(options.cacheRoot)
+  const watchdog = createWatchdog(user)
   let host: Promise<Host> | null = null
 
   function describeHost(): Promise<Host> {
@@ -81,10 +83,11 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
     })
     const gate = confirm === undefined ? [] : ['--block-fd', '5']
+    watchdog.ensure()
     const child = await spawnChild({
       command: ready.host.bwrap,
       arguments: [...confining, ...gate, '--json-status-fd', '4', '--args', '3', '--', ...spec.command],
-      name: marker,
+      name: groupMarker(spec.group, watchdog.token),
       env: {},
       user,
       folder: '/',

@@ -16,8 +16,6 @@ export type NoneChild = {
   readonly confirm: ConfirmStart | undefined
   /** Called once nothing of the group is left. */
   readonly discard: () => Promise<unknown>
-  /** Called once the process group is dead. */
-  readonly unwatch: () => void
 }
 
 /** The life of one process group. Whatever its first process leaves behind is killed, as the end of a namespace would. */
@@ -36,7 +34,6 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
   async function untilEmpty(): Promise<SandboxExit> {
     const { code, signal } = await child.exit
     killProcessGroup()
-    spec.unwatch()
     const selector = { runId: group.runId, generation: group.generation }
     await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
     await spec.discard()

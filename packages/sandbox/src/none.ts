@@ -5,13 +5,13 @@ import { blockedAt } from './blocked-path.ts'
 import { createFileCache } from './file-cache.ts'
 import { GROUP_VARIABLE } from './find-sandboxes.ts'
 import { folderVariables, type SandboxFolders } from './folder-variables.ts'
-import { createGroupWatchdog } from './group-watchdog.ts'
 import { reachableNode } from './node-binary.ts'
 import { noneProcess } from './none-process.ts'
 import type { ConfirmStart, ProbeOutcome, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
 import { spawnChild } from './spawn-child.ts'
+import { createWatchdog } from './watchdog.ts'
 
 export type NoneOptions = {
   /** Where agents' files and throw-away working folders are kept. Every folder on the way must be passable for agents. */
@@ -47,14 +47,13 @@ type Prepared = NoneHost & { readonly scratch: string; readonly folders: Sandbox
 
 /**
  * Runs each agent as a plain child process: for hosts that isolate whole workers, and for development. It promises a clean
- * environment, an unprivileged user when the worker is root, and death as a group, the worker's death included. What it
- * cannot: a descendant with a login session of its own outlives a worker that dies, until `killGroup` finds it by its
- * environment; one that sheds that too is not found.
+ * environment, an unprivileged user when the worker is root, and death as a whole, with its worker too. What it cannot: a
+ * descendant that sheds both its environment and its login session is not found.
  */
 export function createNone(options: NoneOptions): Sandbox {
   const user = sandboxUserOf(options.user)
   const cache = createFileCache(options.cacheRoot)
-  const watchdog = createGroupWatchdog(user)
+  const watchdog = createWatchdog(user)
   const scratchRoot = join(options.cacheRoot, 'none')
 
   let host: Promise<NoneHost> | null = null
@@ -100,6 +99,7 @@ export function createNone(options: NoneOptions): Sandbox {
     const gate = confirm === undefined ? [] : GATE
     const words = [...prepared.launcher, ...gate, ...spec.command.map((argument) => hostPath(argument, folders))]
     const [program = '', ...rest] = words
+    watchdog.ensure()
     const child = await spawnChild({
       command: program,
       arguments: rest,
@@ -112,7 +112,7 @@ export function createNone(options: NoneOptions): Sandbox {
         TMPDIR: scratch,
         ...folderVariables(folders),
         ...spec.env,
-        [GROUP_VARIABLE]: groupMarker(spec.group),
+        [GROUP_VARIABLE]: groupMarker(spec.group, watchdog.token),
       },
       user,
       folder: folders.workspace,
@@ -121,8 +121,7 @@ export function createNone(options: NoneOptions): Sandbox {
     })
     const discard = () => rm(scratch, { recursive: true, force: true }).catch(() => undefined)
     if (typeof child !== 'string') {
-      const unwatch = watchdog.watch(child.pid)
-      return await noneProcess({ child, group: spec.group, user, confirm, limits: LIMITS, discard, unwatch })
+      return await noneProcess({ child, group: spec.group, user, confirm, limits: LIMITS, discard })
     }
     await discard()
     return { kind: 'failed', reason: child }

@@ -237,9 +237,7 @@ export function sandboxContract(
 
       it('dies with a worker that is killed', async () => {
         const sleep = uniqueSleep()
-        // Without a namespace a child that leaves the login session is found only later, by killGroup.
-        const leaver = capabilities.isolation === 'namespaces' ? 'setsid' : ''
-        const script = `trap '' HUP TERM; ${leaver} sleep ${sleep} & (sleep ${sleep} &) ; exec sleep ${sleep}`
+        const script = `trap '' HUP TERM; setsid sleep ${sleep} & (sleep ${sleep} &) ; exec sleep ${sleep}`
         const worker = await startOtherWorker(name, cacheRoot, sh(script))
         await eventually(
           () => living(`sleep ${sleep} `).filter((one) => one.command.startsWith('sleep')).length === 3,
@@ -247,6 +245,21 @@ export function sandboxContract(
         )
         await worker.end()
         await eventually(() => living(sleep).length === 0, 'the agent died')
+      })
+
+      it('dies with a worker that is killed while it is being started', async () => {
+        for (let round = 0; round < 3; round += 1) {
+          const sleep = uniqueSleep()
+          const spec = sh(`sleep ${sleep} & exec sleep ${sleep}`)
+          const worker = await startOtherWorker(name, cacheRoot, spec, [], process.getuid?.(), 'starting-worker.ts')
+          await worker.end()
+          // A child that was forked and not yet replaced still looks like its worker.
+          await eventually(
+            () => living(`starting-worker.ts ${name} ${cacheRoot}`).length === 0,
+            'no child is on its way',
+          )
+          await eventually(() => living(sleep).length === 0, 'all sandboxes died')
+        }
       })
 
       it('does not begin its program when its owner is no longer sure of the run', async () => {

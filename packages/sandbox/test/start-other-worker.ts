@@ -12,8 +12,9 @@ export async function startOtherWorker(
   spec: SandboxSpec,
   descriptors: readonly number[] = [],
   uid = process.getuid?.() ?? 0,
+  scriptName: 'other-worker.ts' | 'starting-worker.ts' = 'other-worker.ts',
 ): Promise<OtherWorker> {
-  const script = fileURLToPath(new URL('other-worker.ts', import.meta.url))
+  const script = fileURLToPath(new URL(scriptName, import.meta.url))
   const child = spawn(process.execPath, [script, runtime, cacheRoot], {
     uid,
     gid: uid,
@@ -22,7 +23,7 @@ export async function startOtherWorker(
   if (child.stdout === null || child.stdin === null) throw new Error('no pipe')
   child.stdin.end(JSON.stringify(spec))
   const [said] = await once(child.stdout, 'data')
-  if (String(said) !== 'started\n' || child.pid === undefined) throw new Error(`the other worker said ${said}`)
+  if (!String(said).startsWith('started\n') || child.pid === undefined) throw new Error(`the other worker said ${said}`)
   const ended = once(child, 'exit')
   return {
     pid: child.pid,

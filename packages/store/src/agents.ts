@@ -6,12 +6,13 @@ import type { Database } from './database.ts'
 import { mergeAgentConfig, mergeAgentLimits } from './merge-agent.ts'
 import { type Configured, isDefaultConfig } from './node-config.ts'
 import { ordinaryRead } from './ordinary-read.ts'
-import { type Page, pageFrom, type PageRequest } from './page.ts'
+import { type Page, type PageRequest, pageFrom } from './page.ts'
 import { execute, executeOne } from './statement.ts'
 import { timestamp } from './timestamp.ts'
 import { transaction } from './transaction.ts'
 
-const COLUMNS = 'id, workspace_id, key, name, config, limits, weight, active, paused, version, config_version, created_at, updated_at'
+const COLUMNS =
+  'id, workspace_id, key, name, config, limits, weight, active, paused, version, config_version, created_at, updated_at'
 const ROW = z
   .object({ created_at: timestamp, updated_at: timestamp, config_version: z.int() })
   .loose()
@@ -53,7 +54,11 @@ const DELETE = {
 }
 
 /** Makes version 1 of an agent; throws `agent_exists` when the workspace has an agent of that key. */
-export async function createAgent(database: Database, workspaceId: string, input: CreateAgent): Promise<Configured<Agent>> {
+export async function createAgent(
+  database: Database,
+  workspaceId: string,
+  input: CreateAgent,
+): Promise<Configured<Agent>> {
   const [row] = await execute(database.pool, INSERT, [
     newId('agent'),
     workspaceId,
@@ -65,7 +70,8 @@ export async function createAgent(database: Database, workspaceId: string, input
     input.active ?? true,
     input.paused ?? false,
   ])
-  if (row === undefined) throw new AppError('agent_exists', `an agent of this workspace has the key "${input.key}" already`)
+  if (row === undefined)
+    throw new AppError('agent_exists', `an agent of this workspace has the key "${input.key}" already`)
   const configuration = agentConfigurationOf(row.agent, row.configVersion).filter((config) => !isDefaultConfig(config))
   return { resource: row.agent, configuration }
 }
@@ -95,7 +101,11 @@ export function patchAgent(
 }
 
 /** Takes an agent out of the lists; its runs stay readable. Refused (`busy`) while it has unfinished runs. */
-export async function deleteAgent(database: Database, workspaceId: string, idOrKey: string): Promise<'deleted' | 'busy' | 'absent'> {
+export async function deleteAgent(
+  database: Database,
+  workspaceId: string,
+  idOrKey: string,
+): Promise<'deleted' | 'busy' | 'absent'> {
   return transaction(database.pool, async (on) => {
     const [old] = await execute(on, LOCK, [workspaceId, ...idAndKey(idOrKey)])
     if (old === undefined) return 'absent'

@@ -1,4 +1,4 @@
-import { agentConfigSchema, jsonObjectSchema, jsonValueSchema, policySchema, usageSchema } from '@muster/contracts'
+import { agentConfigSchema, keptObjectSchema, keptValueSchema, policySchema, usageSchema } from '@muster/contracts'
 import { z } from 'zod'
 import { execute, type Queryable } from './statement.ts'
 
@@ -29,10 +29,10 @@ export const claimedRunSchema = z.object({
   policy: policySchema,
   timeout_ms: z.int(),
   label: z.string().nullable(),
-  metadata: jsonObjectSchema,
+  metadata: keptObjectSchema,
   usage: usageSchema.nullable(),
   config: agentConfigSchema,
-  state: jsonValueSchema.nullable(),
+  state: keptValueSchema.nullable(),
   /** The last earlier attempt in this run's folder, if any: what it left may have to be killed first. */
   previous: z
     .object({ run_id: z.string(), generation: z.int(), status: z.string(), host_identity: z.string().nullable() })
@@ -47,13 +47,16 @@ const STATEMENT = {
     run_id: z.string(),
     admission: z.int(),
     verdict: z.enum(['claimed', 'mine', 'taken', 'refused', 'node_dead']),
-    claimed: claimedRunSchema.nullable(),
+    claimed: z.unknown(),
   }),
 }
 
 export type Claim = { readonly runId: string; readonly admission: number }
+const HELD = z.object({ generation: z.int() })
 export type ClaimVerdict =
   | { readonly verdict: 'claimed' | 'mine'; readonly run: ClaimedRun }
+  /** Claimed, but what is stored of the run cannot be read: it can only be ended. */
+  | { readonly verdict: 'unreadable'; readonly generation: number; readonly problem: string }
   | { readonly verdict: 'taken' | 'refused' | 'node_dead' }
 
 /** Claims runs for a node, one verdict an item, in order: `queued -> running`, the generation raised, the attempt opened. */
@@ -63,10 +66,9 @@ export async function claimRuns(on: Queryable, nodeId: string, claims: readonly 
   return claims.map((claim) => {
     const row = rows.find((each) => each.run_id === claim.runId && each.admission === claim.admission)
     if (row === undefined) throw new Error(`claim of ${claim.runId} was not answered`)
-    if (row.verdict === 'claimed' || row.verdict === 'mine') {
-      if (row.claimed === null) throw new Error(`claim of ${claim.runId} was answered without the run`)
-      return { verdict: row.verdict, run: row.claimed }
-    }
-    return { verdict: row.verdict }
+    if (row.verdict !== 'claimed' && row.verdict !== 'mine') return { verdict: row.verdict }
+    const run = claimedRunSchema.safeParse(row.claimed)
+    if (run.success) return { verdict: row.verdict, run: run.data }
+    return { verdict: 'unreadable', generation: HELD.parse(row.claimed).generation, problem: z.prettifyError(run.error) }
   })
 }

@@ -4,7 +4,7 @@ import type { Database } from './database.ts'
 import { type ListFilter, whereAgent, whereText } from './list-filter.ts'
 import type { Configured, NodeConfig } from './node-config.ts'
 import { ordinaryRead } from './ordinary-read.ts'
-import { type Page, pageFrom, type PageRequest } from './page.ts'
+import { type Page, type PageRequest, pageFrom } from './page.ts'
 import { execute, executeOne } from './statement.ts'
 import { transaction } from './transaction.ts'
 
@@ -25,7 +25,11 @@ const ROW = z.object({
   paused: z.boolean(),
   config_version: z.int(),
 })
-const LOCK = { name: 'lock_class', text: 'SELECT * FROM classes WHERE workspace_id = $1 AND key = $2 FOR UPDATE', row: ROW }
+const LOCK = {
+  name: 'lock_class',
+  text: 'SELECT * FROM classes WHERE workspace_id = $1 AND key = $2 FOR UPDATE',
+  row: ROW,
+}
 const UPDATE = {
   name: 'update_class',
   text: `UPDATE classes SET concurrency_limit = $2, weight = $3, paused = $4, config_version = nextval('config_version'), configured_at = now()

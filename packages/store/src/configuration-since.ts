@@ -25,7 +25,11 @@ const PLAIN = z
     settings: { limit: concurrency_limit, weight, paused, version: config_version },
   }))
 
-const NOW = { name: 'configuration_as_of', text: `SELECT now() - ${OVERLAP} AS as_of`, row: z.object({ as_of: z.date() }) }
+const NOW = {
+  name: 'configuration_as_of',
+  text: `SELECT now() - ${OVERLAP} AS as_of`,
+  row: z.object({ as_of: z.date() }),
+}
 const AGENT = z.object({
   id: z.string(),
   limits: agentLimitsSchema,
@@ -35,7 +39,8 @@ const AGENT = z.object({
 })
 const WORKSPACES = 'SELECT id, concurrency_limit, weight, paused, config_version FROM workspaces'
 const AGENTS = 'SELECT id, limits, weight, paused, config_version FROM agents WHERE deleted_at IS NULL'
-const CLASSES = 'SELECT key AS id, concurrency_limit, weight, paused, config_version FROM classes WHERE config_version > 0'
+const CLASSES =
+  'SELECT key AS id, concurrency_limit, weight, paused, config_version FROM classes WHERE config_version > 0'
 const LATELY = `configured_at > now() - ${LATE}`
 const UNUSUAL = `(concurrency_limit IS NOT NULL OR weight <> 1 OR paused OR ${LATELY})`
 const UNUSUAL_AGENT = `(limits -> 'concurrency' <> 'null' OR limits -> 'lanes' <> '{}' OR weight <> 1 OR paused OR ${LATELY})`

@@ -1,4 +1,10 @@
-import { type AgentConfig, type AgentLimits, agentConfigSchema, type LaneSettings, type PatchAgent } from '@muster/contracts'
+import {
+  type AgentConfig,
+  type AgentLimits,
+  agentConfigSchema,
+  type LaneSettings,
+  type PatchAgent,
+} from '@muster/contracts'
 
 /** One level deep: a field that is given replaces the old one, a null clears it. */
 export function mergeAgentConfig(old: AgentConfig, patch: NonNullable<PatchAgent['config']>): AgentConfig {
@@ -9,7 +15,8 @@ export function mergeAgentConfig(old: AgentConfig, patch: NonNullable<PatchAgent
 /** Lane by lane and setting by setting; a lane that is not named stays as it is. */
 export function mergeAgentLimits(old: AgentLimits, patch: NonNullable<PatchAgent['limits']>): AgentLimits {
   const lanes: Record<string, LaneSettings> = { ...old.lanes }
-  for (const [lane, settings] of Object.entries(patch.lanes ?? {})) lanes[lane] = { ...lanes[lane], ...withoutUndefined(settings) }
+  for (const [lane, settings] of Object.entries(patch.lanes ?? {}))
+    lanes[lane] = { ...lanes[lane], ...withoutUndefined(settings) }
   return { concurrency: patch.concurrency === undefined ? old.concurrency : patch.concurrency, lanes }
 }
 

@@ -1,6 +1,7 @@
-import { eventTypeSchema, jsonObjectSchema, type RunEvent, runIdSchema, runStatusSchema } from '@muster/contracts'
+import { eventTypeSchema, keptObjectSchema, type RunEvent, runIdSchema, runStatusSchema } from '@muster/contracts'
 import { z } from 'zod'
 import { offerSchema } from './offer.ts'
+import { storedObject } from './stored-json.ts'
 
 /** An event as a statement answers it, made the event that clients see. */
 export const storedEventSchema = z
@@ -10,7 +11,7 @@ export const storedEventSchema = z
     attempt: z.int().nullable(),
     type: eventTypeSchema,
     at: z.coerce.date(),
-    data: jsonObjectSchema,
+    data: keptObjectSchema,
   })
   .transform((row): RunEvent => ({ ...row, at: row.at.toISOString() }))
 

@@ -18,4 +18,5 @@ export type NodeConfig = {
 /** What was written, and what the gate is to hear of it. */
 export type Configured<Resource> = { readonly resource: Resource; readonly configuration: readonly NodeConfig[] }
 
-export const isDefaultConfig = (config: NodeConfig): boolean => config.limit === null && config.weight === 1 && !config.paused
+export const isDefaultConfig = (config: NodeConfig): boolean =>
+  config.limit === null && config.weight === 1 && !config.paused

@@ -9,7 +9,8 @@ export async function ordinaryRead<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (error) {
-    if (isPassing(error)) throw new AppError('unavailable', 'the database cannot be reached', { retryAfterMs: 1000, cause: error })
+    if (isPassing(error))
+      throw new AppError('unavailable', 'the database cannot be reached', { retryAfterMs: 1000, cause: error })
     throw error
   }
 }

@@ -1,6 +1,7 @@
-import { eventTypeSchema, keptObjectSchema, type RunEvent, type RunStatus, runStatusSchema } from '@muster/contracts'
+import { eventTypeSchema, type RunEvent, type RunStatus, runStatusSchema } from '@muster/contracts'
 import { z } from 'zod'
 import { execute, type Queryable } from './statement.ts'
+import { storedObject } from './stored-json.ts'
 import { timestamp } from './timestamp.ts'
 
 const EVENTS = {
@@ -12,7 +13,7 @@ const EVENTS = {
     attempt: z.int().nullable(),
     type: eventTypeSchema,
     at: timestamp,
-    data: keptObjectSchema,
+    data: storedObject,
   }),
 }
 const LOG = {
@@ -27,7 +28,12 @@ const AHEAD = {
 }
 
 /** The log of a run: how far it reaches and, by its status, whether anything can follow. */
-export type RunLog = { readonly id: string; readonly taskId: string; readonly status: RunStatus; readonly lastSeq: number }
+export type RunLog = {
+  readonly id: string
+  readonly taskId: string
+  readonly status: RunStatus
+  readonly lastSeq: number
+}
 
 export async function findRunLog(on: Queryable, workspaceId: string, runId: string): Promise<RunLog | null> {
   const [row] = await execute(on, LOG, [workspaceId, runId])
@@ -35,8 +41,12 @@ export async function findRunLog(on: Queryable, workspaceId: string, runId: stri
 }
 
 /** At most `limit` events of a run after a number, in order. */
-export const readEvents = (on: Queryable, runId: string, afterSeq: number, limit: number): Promise<readonly RunEvent[]> =>
-  execute(on, EVENTS, [runId, afterSeq, limit])
+export const readEvents = (
+  on: Queryable,
+  runId: string,
+  afterSeq: number,
+  limit: number,
+): Promise<readonly RunEvent[]> => execute(on, EVENTS, [runId, afterSeq, limit])
 
 /** Which of the runs have events after the number that each is known to. */
 export async function runsAheadOf(on: Queryable, known: ReadonlyMap<string, number>): Promise<readonly string[]> {

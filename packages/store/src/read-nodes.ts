@@ -2,13 +2,20 @@ import { type Node, nodeSchema } from '@muster/contracts'
 import type { Database } from './database.ts'
 import type { Node as NodeRow } from './generated/client.ts'
 import { ordinaryRead } from './ordinary-read.ts'
-import { type Page, pageFrom, type PageRequest } from './page.ts'
+import { type Page, type PageRequest, pageFrom } from './page.ts'
 
 /** Every node that ever registered, newest first. */
-export async function listNodes({ prisma }: Database, status: string | undefined, page: PageRequest): Promise<Page<Node>> {
+export async function listNodes(
+  { prisma }: Database,
+  status: string | undefined,
+  page: PageRequest,
+): Promise<Page<Node>> {
   const rows = await ordinaryRead(() =>
     prisma.node.findMany({
-      where: { ...(status === undefined ? {} : { status }), ...(page.before === null ? {} : { id: { lt: page.before } }) },
+      where: {
+        ...(status === undefined ? {} : { status }),
+        ...(page.before === null ? {} : { id: { lt: page.before } }),
+      },
       orderBy: { id: 'desc' },
       take: page.limit + 1,
     }),

@@ -1,14 +1,15 @@
-import { type Attempt, attemptSchema, keptObjectSchema, keptValueSchema, type Run, runSchema } from '@muster/contracts'
+import { type Attempt, attemptSchema, type Run, runSchema } from '@muster/contracts'
 import { NO_USAGE } from '@muster/core'
 import type { Database } from './database.ts'
+import { firstIdAt } from './first-id-at.ts'
 import type { Attempt as AttemptRow, Run as RunRow } from './generated/client.ts'
 import { type ListFilter, whereAgent, whereText } from './list-filter.ts'
 import { ordinaryRead } from './ordinary-read.ts'
-import { type Page, pageFrom, type PageRequest } from './page.ts'
+import { type Page, type PageRequest, pageFrom } from './page.ts'
 import { whereSession } from './read-sessions.ts'
-import { firstIdAt } from './first-id-at.ts'
+import { storedObject, storedValue } from './stored-json.ts'
 
-const RESOURCE = runSchema.extend({ metadata: keptObjectSchema, output: keptValueSchema.nullable() })
+const RESOURCE = runSchema.extend({ metadata: storedObject, output: storedValue.nullable() })
 
 export async function findRun({ prisma }: Database, workspaceId: string, id: string): Promise<Run | null> {
   const row = await ordinaryRead(() => prisma.run.findFirst({ where: { workspaceId, id } }))

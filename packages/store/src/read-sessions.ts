@@ -4,7 +4,7 @@ import type { Database } from './database.ts'
 import type { Session as SessionRow } from './generated/client.ts'
 import { isSessionId, type ListFilter, whereAgent, whereCreated, whereText } from './list-filter.ts'
 import { ordinaryRead } from './ordinary-read.ts'
-import { type Page, pageFrom, type PageRequest } from './page.ts'
+import { type Page, type PageRequest, pageFrom } from './page.ts'
 import { execute } from './statement.ts'
 
 const WAITING = {
@@ -13,7 +13,11 @@ const WAITING = {
     WHERE session_id = ANY ($1) AND status = 'queued' AND session_order IS NOT NULL GROUP BY session_id`,
   row: z.object({ session_id: z.string(), waiting: z.int() }),
 }
-const ANY = { name: 'any_session', text: 'SELECT id, workspace_id FROM sessions WHERE id = $1', row: z.object({ id: z.string(), workspace_id: z.string() }) }
+const ANY = {
+  name: 'any_session',
+  text: 'SELECT id, workspace_id FROM sessions WHERE id = $1',
+  row: z.object({ id: z.string(), workspace_id: z.string() }),
+}
 
 /** A session with the number of its runs that have not started. */
 export async function findSession(database: Database, workspaceId: string, id: string): Promise<Session | null> {

@@ -6,7 +6,7 @@ import type { Database } from './database.ts'
 import type { Workspace as WorkspaceRow } from './generated/client.ts'
 import { type Configured, isDefaultConfig, type NodeConfig } from './node-config.ts'
 import { ordinaryRead } from './ordinary-read.ts'
-import { type Page, pageFrom, type PageRequest } from './page.ts'
+import { type Page, type PageRequest, pageFrom } from './page.ts'
 import { execute, executeOne } from './statement.ts'
 import { transaction } from './transaction.ts'
 
@@ -59,7 +59,11 @@ export async function createWorkspace(database: Database, input: CreateWorkspace
 }
 
 /** Writes the fields that are given; null when there is no such workspace. */
-export function patchWorkspace(database: Database, id: string, patch: PatchWorkspace): Promise<Configured<Workspace> | null> {
+export function patchWorkspace(
+  database: Database,
+  id: string,
+  patch: PatchWorkspace,
+): Promise<Configured<Workspace> | null> {
   return transaction(database.pool, async (on) => {
     const [old] = await execute(on, LOCK, [id])
     if (old === undefined) return null

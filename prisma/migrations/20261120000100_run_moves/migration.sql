@@ -169,6 +169,10 @@ BEGIN
       AND i.admission >> 32 = v_epoch AND (r.not_before IS NULL OR r.not_before <= now())
       AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))
     RETURNING r.*
+  ), passed AS (
+    -- what this claim may not start, some other may: its slot is about to go, so the reconciler offers it within a second
+    UPDATE runs r SET offerable_at = now() FROM item i
+    WHERE r.id = i.run_id AND r.status = 'queued' AND r.id NOT IN (SELECT m.id FROM moved m)
   ), opened AS (
     INSERT INTO attempts (run_id, number, session_id, generation, admission, node_id, runtime, status)
     SELECT m.id, m.attempt_number, m.session_id, m.generation, m.admission, p_node, m.pool, 'running' FROM moved m
@@ -251,7 +255,8 @@ BEGIN
   FROM item i LEFT JOIN done d ON d.id = i.run_id AND d.generation = i.generation;
 END $$;
 
--- Cancels a run: a queued one ends here and now, a held one is asked to. Answers {outcome: cancelled | requested | ended, moved, events, offers}.
+-- Cancels a run: a queued one ends here and now, a held one is asked to. Answers {outcome: cancelled | requested | ended, moved, events, offers};
+-- null when there is no such run.
 CREATE FUNCTION cancel_run(p_run text, p_code text, p_reason text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_run runs;
@@ -260,6 +265,9 @@ DECLARE
 BEGIN
   PERFORM lock_runs(ARRAY[p_run]);
   SELECT * INTO v_run FROM runs WHERE id = p_run;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
   IF v_run.status = 'queued' THEN
     RETURN jsonb_build_object('outcome', 'cancelled') || move_runs(jsonb_build_array(jsonb_build_object(
       'run_id', p_run, 'status', 'cancelled', 'losses', v_run.losses, 'hand_backs', v_run.hand_backs,
@@ -294,7 +302,7 @@ BEGIN
     'failure', jsonb_build_object('code', 'session_released', 'message', p_reason, 'retryable', false))));
 END $$;
 
--- Gives a dead letter a new run, at the end of its session. Answers {outcome: requeued | refused, status, offers}.
+-- Gives a dead letter a new run, at the end of its session. Answers {outcome: requeued | refused, status, offers}; null when there is no such task.
 CREATE FUNCTION requeue_task(p_task text, p_new_run text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_task tasks;
@@ -303,6 +311,9 @@ DECLARE
 BEGIN
   PERFORM 1 FROM sessions WHERE id = (SELECT session_id FROM tasks WHERE id = p_task) FOR UPDATE;
   SELECT * INTO v_task FROM tasks WHERE id = p_task FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
   IF v_task.run_id = p_new_run THEN
     RETURN jsonb_build_object('outcome', 'requeued', 'status', v_task.status,
       'offers', (SELECT coalesce(jsonb_agg(offer_of(r)), '[]') FROM runs r WHERE r.id = p_new_run AND r.status = 'queued'

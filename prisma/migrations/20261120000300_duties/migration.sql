@@ -4,6 +4,7 @@
 -- Answers null when the node is unknown or dead: such a node must kill what it lost and register anew.
 CREATE FUNCTION beat(p_node text, p_held jsonb, p_claiming jsonb, p_used integer, p_draining boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
+  v_run record;
   v_lost jsonb;
   v_cancel jsonb;
 BEGIN
@@ -13,13 +14,18 @@ BEGIN
   IF NOT FOUND THEN
     RETURN NULL;
   END IF;
-  UPDATE runs r SET unnamed_beats = CASE WHEN n.named THEN 0 ELSE r.unnamed_beats + 1 END
-  FROM (
-    SELECT r.id, EXISTS (SELECT FROM jsonb_to_recordset(p_held) AS h (run_id text, generation integer) WHERE h.run_id = r.id AND h.generation = r.generation)
-      OR EXISTS (SELECT FROM jsonb_to_recordset(p_claiming) AS c (run_id text, admission bigint) WHERE c.run_id = r.id) AS named
-    FROM runs r WHERE r.node_id = p_node AND r.status IN ('running', 'waiting')
-  ) n
-  WHERE r.id = n.id AND r.node_id = p_node AND r.status IN ('running', 'waiting') AND (NOT n.named OR r.unnamed_beats > 0);
+  -- one row each, in the order of their ids, and only where there is something to say: a beat waits for nobody's batch without need
+  FOR v_run IN
+    SELECT n.id, n.named FROM (
+      SELECT r.id, r.unnamed_beats,
+        EXISTS (SELECT FROM jsonb_to_recordset(p_held) AS h (run_id text, generation integer) WHERE h.run_id = r.id AND h.generation = r.generation)
+        OR EXISTS (SELECT FROM jsonb_to_recordset(p_claiming) AS c (run_id text, admission bigint) WHERE c.run_id = r.id) AS named
+      FROM runs r WHERE r.node_id = p_node AND r.status IN ('running', 'waiting')
+    ) n WHERE NOT n.named OR n.unnamed_beats > 0 ORDER BY n.id
+  LOOP
+    UPDATE runs r SET unnamed_beats = CASE WHEN v_run.named THEN 0 ELSE r.unnamed_beats + 1 END
+    WHERE r.id = v_run.id AND r.node_id = p_node AND r.status IN ('running', 'waiting');
+  END LOOP;
   SELECT coalesce(jsonb_agg(jsonb_build_object('run_id', h.run_id, 'generation', h.generation)), '[]') INTO v_lost
   FROM jsonb_to_recordset(p_held) AS h (run_id text, generation integer)
   WHERE NOT EXISTS (SELECT FROM runs r WHERE r.id = h.run_id AND r.generation = h.generation AND r.status IN ('running', 'waiting') AND r.node_id = p_node);
@@ -115,7 +121,7 @@ BEGIN
       SELECT r.id, r.session_id, r.session_order FROM runs r
       WHERE r.id = ANY (v_ids) AND r.status = 'queued' AND r.scheduled ORDER BY r.not_before, r.run_order) d
   ), joined AS (
-    UPDATE runs r SET scheduled = false,
+    UPDATE runs r SET scheduled = false, offerable_at = now(),
       session_order = CASE WHEN d.session_id IS NOT NULL THEN coalesce(d.session_order, d.new_order) END
     FROM due d WHERE r.id = d.id RETURNING r.id, r.task_id
   )

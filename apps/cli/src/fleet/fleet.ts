@@ -97,11 +97,19 @@ export class Fleet {
     this.#stopping.signal.throwIfAborted()
     const redisUrl = config.redisUrl ?? (await this.#startRedis())
     this.#stopping.signal.throwIfAborted()
-    const applied = await migrate(databaseUrl, programs.migrations)
+    const applied = await migrate(databaseUrl, programs.migrations).catch((error: unknown) => {
+      throw new FleetError(`the database cannot be brought up to date: ${reasonOf(error)}`, { cause: error })
+    })
     logger.info({ applied: applied.length }, 'database is up to date')
     this.#stopping.signal.throwIfAborted()
 
-    const connections: Connections = { databaseUrl, redisUrl, adminToken, sessionsRoot: home.sessions, cacheRoot: home.cache }
+    const connections: Connections = {
+      databaseUrl,
+      redisUrl,
+      adminToken,
+      sessionsRoot: home.sessions,
+      cacheRoot: home.cache,
+    }
     this.#startGateway(connections)
     for (let index = 1; index <= config.workers; index++) this.#startWorker(index, connections)
     await this.#unlessStopped(Promise.all(this.#children.map((child) => child.firstReady)))
@@ -203,4 +211,11 @@ export class Fleet {
     })
     return Promise.race([work, stopped])
   }
+}
+
+/** A refused connection is an AggregateError with an empty message: the first of its errors says more. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return reasonOf(error.errors[0])
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${reasonOf(error.cause)}` : error.message
 }

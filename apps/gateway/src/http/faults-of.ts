@@ -13,9 +13,13 @@ export function faultsOf(issues: readonly z.core.$ZodIssue[], place: Place): Fau
     if (issue.code === 'unrecognized_keys') {
       const kind = place === 'body' ? 'field' : 'parameter'
       for (const key of issue.keys.slice(0, FAULTS_MAX))
-        faults.push({ pointer: pointerTo(place, [...issue.path, key]), detail: `unknown ${kind} ${JSON.stringify(short(key))}` })
+        faults.push({
+          pointer: pointerTo(place, [...issue.path, key]),
+          detail: `unknown ${kind} ${JSON.stringify(short(key))}`,
+        })
     } else if (issue.code === 'invalid_union') faults.push(...unionFaults(issue, place))
-    else if (issue.code === 'invalid_key') faults.push({ pointer: pointerTo(place, issue.path), detail: keyDetail(issue) })
+    else if (issue.code === 'invalid_key')
+      faults.push({ pointer: pointerTo(place, issue.path), detail: keyDetail(issue) })
     else faults.push({ pointer: pointerTo(place, issue.path), detail: issue.message })
     if (faults.length >= FAULTS_MAX) break
   }
@@ -31,7 +35,11 @@ export function pointerTo(place: Place, path: readonly PropertyKey[]): string {
 /** The branches that fail deeper than the union itself say more; else all branches say what would fit. */
 function unionFaults(issue: z.core.$ZodIssueInvalidUnion, place: Place): Fault[] {
   const deeper = issue.errors.find((branch) => branch.length > 0 && branch.every((each) => each.path.length > 0))
-  if (deeper !== undefined) return faultsOf(deeper.map((each) => ({ ...each, path: [...issue.path, ...each.path] })), place)
+  if (deeper !== undefined)
+    return faultsOf(
+      deeper.map((each) => ({ ...each, path: [...issue.path, ...each.path] })),
+      place,
+    )
   const details = [...new Set(issue.errors.flat().map((each) => each.message))]
   return [{ pointer: pointerTo(place, issue.path), detail: details.join('; or: ') || issue.message }]
 }

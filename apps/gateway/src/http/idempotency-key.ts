@@ -7,7 +7,10 @@ export function idempotencyKeyOf(header: string | null, field: string | undefine
   if (header === null) return field ?? null
   const parsed = clientKeySchema.safeParse(header)
   if (!parsed.success) {
-    const faults = faultsOf(parsed.error.issues, 'header').map(({ detail }) => ({ pointer: 'header/idempotency-key', detail }))
+    const faults = faultsOf(parsed.error.issues, 'header').map(({ detail }) => ({
+      pointer: 'header/idempotency-key',
+      detail,
+    }))
     throw new AppError('invalid_request', `the header Idempotency-Key: ${faults[0]?.detail ?? 'invalid'}`, { faults })
   }
   if (field !== undefined && field !== header) {

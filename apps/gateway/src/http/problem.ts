@@ -5,7 +5,8 @@ const RETRY_DEFAULT_MS = 1000
 
 /** Translates whatever was thrown into RFC 9457 `application/problem+json`: an error that is not ours tells nothing of itself. */
 export function problemOf(error: unknown, requestId: string): Problem {
-  const known = error instanceof AppError ? error : new AppError('internal_error', 'the request failed here; its id is in the log')
+  const known =
+    error instanceof AppError ? error : new AppError('internal_error', 'the request failed here; its id is in the log')
   const { status, title, retryable } = ERROR_CODES[known.code]
   const waits = status === 429 || status === 503
   const retryAfterMs = known.retryAfterMs ?? (waits ? RETRY_DEFAULT_MS : null)

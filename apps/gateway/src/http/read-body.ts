@@ -18,7 +18,8 @@ export async function readBody(request: Request): Promise<unknown> {
 async function readBytes(request: Request): Promise<Uint8Array> {
   const length = request.headers.get('content-length')
   if (length !== null && Number(length) > BODY_BYTES_MAX) throw tooLarge()
-  if (length !== null && request.headers.get('transfer-encoding') === null) return new Uint8Array(await readWhole(request))
+  if (length !== null && request.headers.get('transfer-encoding') === null)
+    return new Uint8Array(await readWhole(request))
   if (request.body === null) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0

@@ -8,6 +8,7 @@ export async function awaitEnd(
   signal: AbortSignal,
 ): Promise<boolean> {
   const enough = AbortSignal.any([signal, AbortSignal.timeout(waitMs)])
-  for await (const events of logs.follow(run.id, run.afterSeq, enough)) if (events.at(-1)?.type === 'run.finished') return true
+  for await (const events of logs.follow(run.id, run.afterSeq, enough))
+    if (events.at(-1)?.type === 'run.finished') return true
   return false
 }

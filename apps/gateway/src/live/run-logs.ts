@@ -112,7 +112,8 @@ export class RunLogs {
     this.#polling = true
     try {
       const known = new Map<string, number>()
-      for (const [runId, { watches }] of this.#runs) known.set(runId, Math.min(...Array.from(watches, (watch) => watch.seq)))
+      for (const [runId, { watches }] of this.#runs)
+        known.set(runId, Math.min(...Array.from(watches, (watch) => watch.seq)))
       for (const runId of await runsAheadOf(this.#context.database.pool, known))
         for (const watch of this.#runs.get(runId)?.watches ?? []) watch.wake('store')
     } catch (error) {

@@ -7,12 +7,18 @@ import type { Handler } from '../handler.ts'
 /** A task that is requeued in the same moment has another run: cancelling means that one too. */
 const RUNS_TRIED_MAX = 3
 
-export const cancelTask: Handler<typeof ROUTES.cancelTask> = async ({ database, engine }, { workspace, params, body }) => {
+export const cancelTask: Handler<typeof ROUTES.cancelTask> = async (
+  { database, engine },
+  { workspace, params, body },
+) => {
   let task = await findTask(database, workspace.id, params.task_id)
   let status: 200 | 202 = 200
   for (let tried = 0; task !== null && tried < RUNS_TRIED_MAX; tried++) {
     const runId: string = task.run_id
-    const outcome = await cancelRun(engine, runId, { code: 'cancelled', reason: body.reason ?? 'cancelled by the client' })
+    const outcome = await cancelRun(engine, runId, {
+      code: 'cancelled',
+      reason: body.reason ?? 'cancelled by the client',
+    })
     status = outcome === 'ended' ? 200 : 202
     task = await findTask(database, workspace.id, params.task_id)
     if (status === 202 || task?.run_id === runId) break

@@ -5,7 +5,10 @@ import { pageFields, pageRequest } from '../cursor.ts'
 import type { Handler } from '../handler.ts'
 import { runOrRefuse } from '../run-or-refuse.ts'
 
-export const listSnapshots: Handler<typeof ROUTES.listSnapshots> = async ({ database }, { workspace, params, query }) => {
+export const listSnapshots: Handler<typeof ROUTES.listSnapshots> = async (
+  { database },
+  { workspace, params, query },
+) => {
   const run = await runOrRefuse(database, workspace.id, params.run_id)
   const page = await list(database, run.id, pageRequest(query, 'number'))
   return { status: 200, body: { ...pageFields(page), agent_contract: contractForRun(run) } }

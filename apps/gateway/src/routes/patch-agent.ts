@@ -4,7 +4,10 @@ import { applyConfiguration } from '@muster/engine'
 import { patchAgent as patch } from '@muster/store'
 import type { Handler } from '../handler.ts'
 
-export const patchAgent: Handler<typeof ROUTES.patchAgent> = async ({ database, engine }, { workspace, params, body }) => {
+export const patchAgent: Handler<typeof ROUTES.patchAgent> = async (
+  { database, engine },
+  { workspace, params, body },
+) => {
   const written = await patch(database, workspace.id, params.agent, body)
   if (written === null) throw new AppError('agent_not_found')
   const applied = await applyConfiguration(engine, written.configuration)

@@ -23,7 +23,8 @@ export const postCommand: Handler<PostCommand> = async (context, call) => {
   }
   if (waitSeconds !== null) await awaitKnownRun(context, call, accepted.runId, waitSeconds)
   const known = await reread(context, call, accepted)
-  const session = accepted.sessionId === null ? null : await findSession(context.database, workspace.id, accepted.sessionId)
+  const session =
+    accepted.sessionId === null ? null : await findSession(context.database, workspace.id, accepted.sessionId)
   return answerOf({ ...known, session, deduplicated: true }, 200, waitSeconds)
 }
 
@@ -54,7 +55,12 @@ function answerOf<Status extends 200 | 202>(known: Known, status: Status, waitSe
   }
 }
 
-async function awaitKnownRun(context: GatewayContext, call: Call<PostCommand>, runId: string, waitSeconds: number): Promise<void> {
+async function awaitKnownRun(
+  context: GatewayContext,
+  call: Call<PostCommand>,
+  runId: string,
+  waitSeconds: number,
+): Promise<void> {
   const log = await findRunLog(context.database.pool, call.workspace.id, runId)
   if (log === null || isRunOver(log.status)) return
   await awaitEnd(context.logs, { id: runId, afterSeq: log.lastSeq }, waitSeconds * 1000, call.signal())
@@ -65,7 +71,10 @@ async function reread(
   { workspace }: Call<PostCommand>,
   ids: { readonly taskId: string; readonly runId: string },
 ): Promise<{ task: Task; run: Run }> {
-  const [task, run] = await Promise.all([findTask(database, workspace.id, ids.taskId), findRun(database, workspace.id, ids.runId)])
+  const [task, run] = await Promise.all([
+    findTask(database, workspace.id, ids.taskId),
+    findRun(database, workspace.id, ids.runId),
+  ])
   if (task === null) throw new AppError('task_not_found')
   if (run === null) throw new AppError('run_not_found')
   return { task, run }

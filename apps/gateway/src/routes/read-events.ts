@@ -1,6 +1,6 @@
 import { eventSeqSchema, type ROUTES } from '@muster/contracts'
 import { AppError, isRunOver } from '@muster/core'
-import { findRunLog, readEvents as read, type RunLog } from '@muster/store'
+import { findRunLog, type RunLog, readEvents as read } from '@muster/store'
 import { contractForRun } from '../contract-for-run.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { Answer, Handler } from '../handler.ts'
@@ -29,7 +29,12 @@ function streamOf({ logs, engine }: GatewayContext, log: RunLog, afterSeq: numbe
   return { status: 200, stream, headers: STREAM_HEADERS }
 }
 
-async function pageOf({ database }: GatewayContext, log: RunLog, afterSeq: number, limit: number): Promise<Answer<ReadEvents>> {
+async function pageOf(
+  { database }: GatewayContext,
+  log: RunLog,
+  afterSeq: number,
+  limit: number,
+): Promise<Answer<ReadEvents>> {
   const events = await read(database.pool, log.id, afterSeq, limit + 1)
   const data = events.slice(0, limit)
   return {
@@ -49,6 +54,9 @@ function lastEventId(header: string | null): number | null {
   if (header === null || header === '') return null
   const parsed = eventSeqSchema.safeParse(header)
   if (parsed.success) return parsed.data
-  const faults = faultsOf(parsed.error.issues, 'header').map(({ detail }) => ({ pointer: 'header/last-event-id', detail }))
+  const faults = faultsOf(parsed.error.issues, 'header').map(({ detail }) => ({
+    pointer: 'header/last-event-id',
+    detail,
+  }))
   throw new AppError('invalid_request', 'the header Last-Event-ID is not the number of an event', { faults })
 }

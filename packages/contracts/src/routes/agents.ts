@@ -3,7 +3,17 @@ import { agentConfigSchema, agentLimitsSchema, createAgentSchema, patchAgentSche
 import { policySchema } from '../policy.ts'
 import { slugSchema } from '../text.ts'
 import { weightSchema } from '../workspace.ts'
-import { answerOf, appliedField, idOrKeySchema, listOf, NO_PARAMS, NO_QUERY, PAGE_QUERY, PATHS, RESOURCES } from './parts.ts'
+import {
+  answerOf,
+  appliedField,
+  idOrKeySchema,
+  listOf,
+  NO_PARAMS,
+  NO_QUERY,
+  PAGE_QUERY,
+  PATHS,
+  RESOURCES,
+} from './parts.ts'
 import { defineRoute } from './route.ts'
 
 const workspace = { access: 'workspace', tag: 'agents', notFound: 'agent_not_found' } as const

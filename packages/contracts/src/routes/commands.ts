@@ -7,7 +7,9 @@ import { defineRoute } from './route.ts'
 const acceptedSchema = answerOf({
   task: RESOURCES.task,
   run: RESOURCES.run,
-  session: z.object({ id: sessionIdSchema, key: z.string(), agent_id: agentIdSchema, agent_key: z.string() }).optional(),
+  session: z
+    .object({ id: sessionIdSchema, key: z.string(), agent_id: agentIdSchema, agent_key: z.string() })
+    .optional(),
   deduplicated: z.boolean(),
 })
 

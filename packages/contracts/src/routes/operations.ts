@@ -5,7 +5,14 @@ import { nodeStatusSchema } from '../statuses.ts'
 import { answerOf, listOf, NO_PARAMS, NO_QUERY, RESOURCES } from './parts.ts'
 import { defineRoute } from './route.ts'
 
-const everyone = { access: 'public', tag: 'operations', notFound: 'route_not_found', params: NO_PARAMS, body: null, errors: [] } as const
+const everyone = {
+  access: 'public',
+  tag: 'operations',
+  notFound: 'route_not_found',
+  params: NO_PARAMS,
+  body: null,
+  errors: [],
+} as const
 
 const checkSchema = z.object({
   status: z.enum(['ok', 'failed']),

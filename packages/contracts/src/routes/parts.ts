@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { agentContractSchema } from '../agent-contract.ts'
 import { agentSchema } from '../agent.ts'
+import { agentContractSchema } from '../agent-contract.ts'
 import { eventSchema } from '../event.ts'
 import { executionClassSchema } from '../execution-class.ts'
 import { explanationSchema } from '../explain.ts'

@@ -1,7 +1,17 @@
 import { z } from 'zod'
 import { pageQuerySchema } from '../page.ts'
 import { runStatusSchema } from '../statuses.ts'
-import { answerOf, FILTERS, listOf, NO_PARAMS, NO_QUERY, PAGE_QUERY, PATHS, reasonBodySchema, RESOURCES } from './parts.ts'
+import {
+  answerOf,
+  FILTERS,
+  listOf,
+  NO_PARAMS,
+  NO_QUERY,
+  PAGE_QUERY,
+  PATHS,
+  RESOURCES,
+  reasonBodySchema,
+} from './parts.ts'
 import { defineRoute } from './route.ts'
 
 const workspace = { access: 'workspace', tag: 'runs', notFound: 'run_not_found' } as const
@@ -88,7 +98,8 @@ export const readEvents = defineRoute({
   operationId: 'readEvents',
   method: 'GET',
   path: '/v1/runs/{run_id}/events',
-  summary: 'Read the events of a run after a number: a page, or with `Accept: text/event-stream` a stream that ends with the run',
+  summary:
+    'Read the events of a run after a number: a page, or with `Accept: text/event-stream` a stream that ends with the run',
   params: PATHS.run,
   query: z.strictObject({
     after: eventSeqSchema.optional(),
@@ -100,7 +111,9 @@ export const readEvents = defineRoute({
     200: {
       description: 'Events in order',
       body: answerOf({ data: z.array(RESOURCES.event), next_after: z.int(), has_more: z.boolean() }),
-      streams: { 'text/event-stream': 'One event each: `id` is its number, `event` its type, `data` the event as JSON' },
+      streams: {
+        'text/event-stream': 'One event each: `id` is its number, `event` its type, `data` the event as JSON',
+      },
     },
     204: { description: 'As a stream only: the run is over and all of it has been read', body: null },
   },

@@ -1,5 +1,5 @@
 import { pageQuerySchema } from '../page.ts'
-import { answerOf, FILTERS, listOf, NO_PARAMS, NO_QUERY, PATHS, reasonBodySchema, RESOURCES } from './parts.ts'
+import { answerOf, FILTERS, listOf, NO_PARAMS, NO_QUERY, PATHS, RESOURCES, reasonBodySchema } from './parts.ts'
 import { defineRoute } from './route.ts'
 
 const { agent, session, created_after, created_before } = FILTERS

@@ -1,6 +1,6 @@
 import { pageQuerySchema } from '../page.ts'
 import { taskStatusSchema } from '../statuses.ts'
-import { answerOf, FILTERS, listOf, NO_PARAMS, NO_QUERY, PATHS, reasonBodySchema, RESOURCES } from './parts.ts'
+import { answerOf, FILTERS, listOf, NO_PARAMS, NO_QUERY, PATHS, RESOURCES, reasonBodySchema } from './parts.ts'
 import { defineRoute } from './route.ts'
 
 const workspace = { access: 'workspace', tag: 'tasks', notFound: 'task_not_found' } as const

@@ -6,12 +6,23 @@ import type { GateAnswer } from '../gate-reply.ts'
 import { loadScript } from '../load-script.ts'
 import type { CallScript } from '../script-caller.ts'
 import { parseReply, readAnswer, rows, textOrNull, texts, whole, wholeOrNull } from './reply.ts'
+import { admissionText } from './request.ts'
 
 const AUDIT = loadScript('audit')
 const replySchema = z.tuple([texts, wholeOrNull])
 const laneSchema = z.string().regex(/^agt_\w+\/.+$/)
 const rowSchema = z
-  .tuple([z.string(), whole, z.enum(['reserved', 'started']), textOrNull, whole, z.string(), laneSchema, z.string(), poolSchema])
+  .tuple([
+    z.string(),
+    whole,
+    z.enum(['reserved', 'started']),
+    textOrNull,
+    whole,
+    z.string(),
+    laneSchema,
+    z.string(),
+    poolSchema,
+  ])
   .transform(([runId, admission, state, nodeId, ageMs, classKey, laneId, workspaceId, pool]): GateSlot => {
     const slash = laneId.indexOf('/')
     const [agentId, lane] = [laneId.slice(0, slash), laneId.slice(slash + 1)]
@@ -23,7 +34,7 @@ export const audit = async (
   timeoutMs: number,
   cursor: Admission | null,
 ): Promise<GateAnswer<{ readonly slots: readonly GateSlot[]; readonly cursor: Admission | null }>> => {
-  const answer = readAnswer(await call(AUDIT, { after: cursor === null ? '-inf' : String(cursor) }, timeoutMs))
+  const answer = readAnswer(await call(AUDIT, { after: cursor === null ? '-inf' : admissionText(cursor) }, timeoutMs))
   if (answer.kind === 'cold') return answer
   const [flat, after] = parseReply(replySchema, answer.rest)
   return { kind: 'warm', slots: rows(flat, 9).map((row) => parseReply(rowSchema, row)), cursor: after }

@@ -10,7 +10,7 @@ import { configRequest } from './request.ts'
 const CONFIGURE = loadScript('configure')
 const resultSchema = z.tuple([z.int()])
 
-export const configure = (
+export const configure = async (
   call: CallScript,
   timeoutMs: number,
   entries: readonly GateConfig[],

@@ -12,10 +12,7 @@ const rowSchema = z
   .tuple([poolSchema, whole, whole, whole, whole])
   .transform(([pool, queued, due, used, capacity]) => ({ pool, counts: { queued, due, used, capacity } }))
 
-const poolsSchema = z.record(
-  poolSchema,
-  z.object({ queued: z.int(), due: z.int(), used: z.int(), capacity: z.int() }),
-)
+const poolsSchema = z.record(poolSchema, z.object({ queued: z.int(), due: z.int(), used: z.int(), capacity: z.int() }))
 
 export const counts = async (
   call: CallScript,
@@ -24,5 +21,8 @@ export const counts = async (
   const answer = readAnswer(await call(COUNTS, {}, timeoutMs))
   if (answer.kind === 'cold') return answer
   const found = rows(parseReply(replySchema, answer.rest)[0], 5).map((row) => parseReply(rowSchema, row))
-  return { kind: 'warm', pools: parseReply(poolsSchema, Object.fromEntries(found.map((row) => [row.pool, row.counts]))) }
+  return {
+    kind: 'warm',
+    pools: parseReply(poolsSchema, Object.fromEntries(found.map((row) => [row.pool, row.counts]))),
+  }
 }

@@ -20,17 +20,15 @@ const factsSchema = z.tuple([
   whole,
   whole,
 ])
-const pathRow = z
-  .tuple([z.string(), whole, wholeOrNull, z.enum(['0', '1']), whole])
-  .transform(
-    ([id, used, limit, paused, waiting]): GatePathNode => ({
-      node: parseNodeId(id),
-      used,
-      limit,
-      paused: paused === '1',
-      waiting,
-    }),
-  )
+const pathRow = z.tuple([z.string(), whole, wholeOrNull, z.enum(['0', '1']), whole]).transform(
+  ([id, used, limit, paused, waiting]): GatePathNode => ({
+    node: parseNodeId(id),
+    used,
+    limit,
+    paused: paused === '1',
+    waiting,
+  }),
+)
 
 const blockOf = (facts: Omit<GateExplanation, 'blockedBy'>): GateExplanation['blockedBy'] => {
   if (facts.state === 'due') return { kind: 'not_due' }

@@ -3,7 +3,7 @@ import type { GateLoad } from '../gate-config.ts'
 import { loadScript } from '../load-script.ts'
 import type { CallScript } from '../script-caller.ts'
 import { parseReply } from './reply.ts'
-import { configRequest, holdingRequest } from './request.ts'
+import { capacitiesRequest, configRequest, holdingRequest } from './request.ts'
 
 const LOAD = loadScript('load')
 const replySchema = z.tuple([z.enum(['loaded', 'refused'])])
@@ -15,7 +15,7 @@ export const load = async (call: CallScript, timeoutMs: number, what: GateLoad):
     epoch: what.epoch,
     entries: what.config.map(configRequest),
     holdings: what.holdings.map(holdingRequest),
-    capacities: what.capacities,
+    capacities: capacitiesRequest(what.capacities),
   }
   return parseReply(replySchema, await call(LOAD, request, timeoutMs))[0]
 }

@@ -1,5 +1,5 @@
-import { GateUnavailable } from '../gate-unavailable.ts'
 import type { Admitted, GateReply } from '../gate-reply.ts'
+import { GateUnavailable } from '../gate-unavailable.ts'
 import { loadScript, type Script } from '../load-script.ts'
 import type { CallScript } from '../script-caller.ts'
 import { type AdmitReply, readAdmitReply } from './reply.ts'
@@ -32,5 +32,5 @@ export const callAdmitting = async <T>(
   return { kind: 'warm', admitted, ...read(reply.result) }
 }
 
-export const next = (call: CallScript, timeoutMs: number): Promise<GateReply> =>
+export const next = async (call: CallScript, timeoutMs: number): Promise<GateReply> =>
   callAdmitting(call, NEXT, {}, timeoutMs, () => ({}))

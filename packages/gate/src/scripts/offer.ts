@@ -7,5 +7,5 @@ import { offerRequest } from './request.ts'
 
 const OFFER = loadScript('offer')
 
-export const offer = (call: CallScript, timeoutMs: number, offers: readonly GateOffer[]): Promise<GateReply> =>
+export const offer = async (call: CallScript, timeoutMs: number, offers: readonly GateOffer[]): Promise<GateReply> =>
   callAdmitting(call, OFFER, { offers: offers.map(offerRequest) }, timeoutMs, () => ({}))

@@ -4,11 +4,11 @@ import { loadScript } from '../load-script.ts'
 import type { CallScript } from '../script-caller.ts'
 import { callAdmitting } from './next.ts'
 import { parseReply, texts } from './reply.ts'
-import { offerRequest, runId } from './request.ts'
+import { admissionText, offerRequest, runId } from './request.ts'
 
 const RELEASE = loadScript('release')
 
-export const release = (
+export const release = async (
   call: CallScript,
   timeoutMs: number,
   releases: readonly GateRelease[],
@@ -18,7 +18,7 @@ export const release = (
     call,
     RELEASE,
     {
-      releases: releases.map((entry) => ({ run: runId(entry.runId), admission: String(entry.admission) })),
+      releases: releases.map((entry) => ({ run: runId(entry.runId), admission: admissionText(entry.admission) })),
       offers: offers.map(offerRequest),
     },
     timeoutMs,

@@ -5,12 +5,20 @@ import type { Admitted, Cold } from '../gate-reply.ts'
 
 const coldSchema = z.tuple([z.literal('cold')]).rest(z.unknown())
 const warmSchema = z.tuple([z.literal('warm')]).rest(z.unknown())
-const admitSchema = z.tuple([z.literal('warm'), z.literal([0, 1]), z.array(z.string()), z.array(z.union([z.string(), z.int()]))])
+const admitSchema = z.tuple([
+  z.literal('warm'),
+  z.literal([0, 1]),
+  z.array(z.string()),
+  z.array(z.union([z.string(), z.int()])),
+])
 
 /** The lists of strings that a script answers. */
 export const texts = z.array(z.string())
 /** A whole number that a script answers as text; '' stands for none. */
-export const wholeOrNull = z.string().regex(/^\d*$/).transform((text) => (text === '' ? null : Number(text)))
+export const wholeOrNull = z
+  .string()
+  .regex(/^\d*$/)
+  .transform((text) => (text === '' ? null : Number(text)))
 export const whole = z.string().regex(/^\d+$/).transform(Number)
 export const textOrNull = z.string().transform((text) => (text === '' ? null : text))
 

@@ -1,46 +1,59 @@
-import { nodeIdSchema, runIdSchema } from '@muster/contracts'
-import type { GateConfig } from '../gate-config.ts'
+import { nodeIdSchema, POOLS, poolSchema, runIdSchema } from '@muster/contracts'
+import type { GateConfig, PoolCapacities } from '../gate-config.ts'
 import type { GateHolding, GateOffer, GatePlace } from '../gate-offer.ts'
 import { nodeId } from '../node-id.ts'
 
 const ORDER_MAX = 2 ** 44
 
+/** A number as the text that Lua hands on digit by digit; `RangeError` outside its bounds, so that no script fails halfway. */
+const numberText = (what: string, value: number, min: number, max: number): string => {
+  if (!(value >= min && value <= max)) throw new RangeError(`${what} out of range: ${value}`)
+  return String(value)
+}
+const wholeText = (what: string, value: number, max: number = Number.MAX_SAFE_INTEGER): string =>
+  numberText(what, Math.trunc(value), 0, max)
+
+export const admissionText = (admission: number): string => wholeText('admission', admission)
+
 const placeRequest = (place: GatePlace) => ({
   class: nodeId({ kind: 'class', classKey: place.classKey }),
   lane: nodeId({ kind: 'lane', agentId: place.agentId, lane: place.lane }),
   workspace: nodeId({ kind: 'workspace', workspaceId: place.workspaceId }),
-  pool: place.pool,
+  pool: poolSchema.parse(place.pool),
   job: place.jobName,
 })
 
 /** A run id in its form; anything else throws. */
 export const runId = (id: string): string => runIdSchema.parse(id)
 
-/** Numbers go as text, which Lua hands on digit by digit. A smaller score starts earlier. */
+/** A smaller score starts earlier. */
 export const offerRequest = (offer: GateOffer) => {
-  if (!(offer.order >= 0 && offer.order < ORDER_MAX)) throw new RangeError(`order out of range: ${offer.order}`)
-  if (!(offer.priority >= 0 && offer.priority <= 100)) throw new RangeError(`priority out of range: ${offer.priority}`)
-  const tier = offer.front ? -1 : 100 - Math.trunc(offer.priority)
+  const order = Number(wholeText('order', offer.order, ORDER_MAX - 1))
+  const priority = Number(wholeText('priority', offer.priority, 100))
+  const tier = offer.front ? -1 : 100 - priority
   return {
     ...placeRequest(offer),
     run: runId(offer.runId),
-    z: String(tier * ORDER_MAX + Math.trunc(offer.order)),
-    queued: String(Math.trunc(offer.queuedAtMs)),
-    due: String(Math.trunc(offer.notBeforeMs ?? 0)),
+    z: String(tier * ORDER_MAX + order),
+    queued: wholeText('queuedAtMs', offer.queuedAtMs),
+    due: wholeText('notBeforeMs', offer.notBeforeMs ?? 0),
   }
 }
 
 export const holdingRequest = (holding: GateHolding) => ({
   ...placeRequest(holding),
   run: runId(holding.runId),
-  admission: String(holding.admission),
+  admission: admissionText(holding.admission),
   node: nodeIdSchema.parse(holding.nodeId),
 })
 
 export const configRequest = (entry: GateConfig) => ({
   node: nodeId(entry.node),
-  limit: entry.limit === null ? '' : String(entry.limit),
-  weight: String(entry.weight),
+  limit: entry.limit === null ? '' : wholeText('limit', entry.limit),
+  weight: numberText('weight', entry.weight, 0.001, 1000),
   paused: entry.paused ? '1' : '0',
-  version: String(entry.version),
+  version: wholeText('version', entry.version),
 })
+
+export const capacitiesRequest = (capacities: PoolCapacities) =>
+  Object.fromEntries(POOLS.map((pool) => [pool, Number(wholeText(pool, capacities[pool] ?? 0, 1e9))]))

@@ -8,7 +8,7 @@ import { holdingRequest } from './request.ts'
 
 const RESTORE = loadScript('restore')
 
-export const restore = (
+export const restore = async (
   call: CallScript,
   timeoutMs: number,
   holdings: readonly GateHolding[],

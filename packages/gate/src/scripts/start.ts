@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { loadScript } from '../load-script.ts'
 import type { CallScript } from '../script-caller.ts'
 import { parseReply, readAnswer } from './reply.ts'
-import { runId } from './request.ts'
+import { admissionText, runId } from './request.ts'
 
 const START = loadScript('start')
 const replySchema = z.tuple([z.enum(['started', 'refused'])])
@@ -16,7 +16,7 @@ export const start = async (
   admission: Admission,
   node: string,
 ): Promise<'started' | 'refused' | 'cold'> => {
-  const request = { run: runId(run), admission: String(admission), node: nodeIdSchema.parse(node) }
+  const request = { run: runId(run), admission: admissionText(admission), node: nodeIdSchema.parse(node) }
   const answer = readAnswer(await call(START, request, timeoutMs))
   return answer.kind === 'cold' ? 'cold' : parseReply(replySchema, answer.rest)[0]
 }

@@ -8,7 +8,7 @@ import { parseReply } from './reply.ts'
 const SWEEP = loadScript('sweep')
 const resultSchema = z.tuple([z.int(), z.int()])
 
-export const sweep = (
+export const sweep = async (
   call: CallScript,
   timeoutMs: number,
 ): Promise<GateReply<{ readonly expired: number; readonly promoted: number }>> =>

@@ -6,5 +6,5 @@ import { runId } from './request.ts'
 
 const WITHDRAW = loadScript('withdraw')
 
-export const withdraw = (call: CallScript, timeoutMs: number, runIds: readonly string[]): Promise<GateReply> =>
+export const withdraw = async (call: CallScript, timeoutMs: number, runIds: readonly string[]): Promise<GateReply> =>
   callAdmitting(call, WITHDRAW, { runs: runIds.map(runId) }, timeoutMs, () => ({}))

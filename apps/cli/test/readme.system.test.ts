@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { REPOSITORY_FOLDER, startFleet, type TestFleet } from '@muster/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+const run = promisify(execFile)
+let fleet: TestFleet
+let readme = ''
+
+beforeAll(async () => {
+  readme = await readFile(join(REPOSITORY_FOLDER, 'README.md'), 'utf8')
+  fleet = await startFleet({ workers: 1, slots: 2 })
+})
+afterAll(() => fleet[Symbol.asyncDispose]())
+
+/** The shell block that follows a marker, as a reader would copy it; only where the fleet is differs. */
+async function copied(...markers: string[]): Promise<string> {
+  const script = markers.map((marker) => {
+    const block = readme.split(`<!-- ${marker} -->`)[1]?.match(/```sh\n([\s\S]*?)```/)?.[1]
+    if (block === undefined) throw new Error(`the README has no block ${marker}`)
+    return block
+  })
+  const placed = script.join('\n').replaceAll('http://127.0.0.1:8080', fleet.url).replaceAll('.muster/', `${fleet.home}/`)
+  return (await run('bash', ['-euo', 'pipefail', '-c', placed], { timeout: 60_000 })).stdout
+}
+
+test('the first command of the README prints a finished run as it shows', async () => {
+  const printed = await copied('first-command')
+  expect(printed.match(/^event: .*/gm)).toEqual(['event: run.queued', 'event: run.started', 'event: agent.log', 'event: run.finished'])
+  expect(printed).toContain('"output":"hello"')
+})
+
+test('the command that waits answers with the result', async () => {
+  const printed = await copied('first-command', 'wait-command')
+  expect(printed).toContain('"output":"42"')
+})
+
+test('the agent that the README writes runs', async () => {
+  const printed = await copied('first-command', 'create-agent')
+  expect(printed).toContain('"output":"Hello, world!"')
+})

@@ -1,0 +1,80 @@
+import type { RunJob } from '@muster/contracts'
+import { type AttemptOutcome, endAttempt, NO_USAGE } from '@muster/core'
+import type { ClaimedRun } from '@muster/store'
+import { EventWriter, startSlot } from '../src/index.ts'
+import { heldRun, type StagedFleet } from './staged-fleet.ts'
+
+/** A worker without sandboxes, stepped by hand: what it has in hand is all that it knows. */
+export class VirtualWorker {
+  readonly #fleet: StagedFleet
+  readonly #writer: EventWriter
+  readonly held = new Map<string, ClaimedRun>()
+  readonly claiming = new Map<string, RunJob>()
+  nodeId: string
+  /** Says nothing to Postgres by itself, but goes on working. */
+  mute = false
+  /** Killed: whatever it still has on its way is nobody's. */
+  gone = false
+
+  constructor(fleet: StagedFleet, nodeId: string) {
+    this.#fleet = fleet
+    this.nodeId = nodeId
+    this.#writer = new EventWriter(fleet.context, new AbortController().signal)
+  }
+
+  /** A job, from the queue to the claimed run. */
+  async take(job: RunJob): Promise<void> {
+    const key = `${job.run_id}-${job.admission}`
+    if (this.claiming.has(key)) return
+    this.claiming.set(key, job)
+    try {
+      if ((await startSlot(this.#fleet.context, job, this.nodeId)) === 'dropped') return
+      const verdict = await this.#fleet.holder.claim(job, this.nodeId)
+      if (verdict.verdict === 'claimed' || verdict.verdict === 'mine') this.held.set(keyOf(verdict.run), verdict.run)
+    } finally {
+      this.claiming.delete(key)
+    }
+  }
+
+  async write(run: ClaimedRun, text: string): Promise<void> {
+    const { fenced } = await this.#writer.write(run.run_id, run.generation, [
+      { type: 'agent.log', data: { text } },
+      { type: 'agent.delta', data: { text } },
+    ])
+    if (fenced) this.held.delete(keyOf(run))
+  }
+
+  async finish(run: ClaimedRun, outcome: AttemptOutcome): Promise<void> {
+    if (!this.held.has(keyOf(run))) return
+    await this.#fleet.holder.finish({
+      runId: run.run_id,
+      generation: run.generation,
+      admission: run.admission,
+      end: endAttempt(heldRun(run), outcome),
+      usage: NO_USAGE,
+      limits: {},
+    })
+    this.held.delete(keyOf(run))
+  }
+
+  /** One beat and what follows from its answer; a worker that is dead drops everything and comes back as another node. */
+  async beat(): Promise<void> {
+    if (this.gone || this.mute) return
+    const held = [...this.held.values()]
+    const answer = await this.#fleet.beat(this.nodeId, { held, claiming: [...this.claiming.values()] })
+    if (!answer.alive) {
+      this.held.clear()
+      this.nodeId = await this.#fleet.node(SLOTS)
+      return
+    }
+    for (const pair of answer.lost) this.held.delete(`${pair.runId}/${pair.generation}`)
+    for (const pair of answer.cancel) {
+      const run = this.held.get(`${pair.runId}/${pair.generation}`)
+      if (run !== undefined) await this.finish(run, { kind: 'cancelled', reason: 'asked', exitCode: null })
+    }
+  }
+}
+
+export const SLOTS = 2
+
+const keyOf = (run: ClaimedRun): string => `${run.run_id}/${run.generation}`

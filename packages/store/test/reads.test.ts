@@ -1,0 +1,219 @@
+import type { AgentConfig } from '@muster/contracts'
+import { NO_USAGE, newId } from '@muster/core'
+import { createDatabase, type TestDatabase } from '@muster/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { firstIdAt } from '../src/first-id-at.ts'
+import {
+  appendEvents,
+  configurationSince,
+  createAgent,
+  createApiKey,
+  createWorkspace,
+  type Database,
+  deleteAgent,
+  findAgent,
+  findKeyOwner,
+  findRun,
+  findTask,
+  listAgents,
+  listRuns,
+  listWorkspaces,
+  openDatabase,
+  patchAgent,
+  patchWorkspace,
+  readEvents,
+  revokeApiKey,
+  runsAheadOf,
+} from '../src/index.ts'
+import { openRoad, type Road } from './road-fixture.ts'
+
+const CONFIG: AgentConfig = { runner: 'process', command: ['true'] }
+
+let fresh: TestDatabase
+let database: Database
+let road: Road
+beforeAll(async () => {
+  fresh = await createDatabase()
+  database = openDatabase({ url: fresh.url, poolSize: 6, onError: () => undefined })
+  road = await openRoad()
+})
+afterAll(async () => {
+  await road.close()
+  await database.close()
+  await fresh.drop()
+})
+
+const makeWorkspace = async (): Promise<string> =>
+  (await createWorkspace(database, { key: newId('workspace').replace('_', '-') })).resource.id
+
+describe('reads of runs and tasks', () => {
+  test('an accepted command reads back whole, with the fields that nothing set yet as null', async () => {
+    const metadata = JSON.parse('{"__proto__": {"x": 1}, "$type": "DateTime", "value": "v", "deep": [[[null]]]}')
+    const { run_id, task_id } = await road.acceptOne({ metadata, label: 'l', priority: 7 })
+    const run = await findRun(road.database, road.workspaceId, run_id)
+    expect(run).toMatchObject({
+      id: run_id,
+      task_id,
+      label: 'l',
+      priority: 7,
+      status: 'queued',
+      output: null,
+      usage: NO_USAGE,
+      node_id: null,
+    })
+    expect(JSON.stringify(run?.metadata)).toContain('"__proto__":{"x":1}')
+    const task = await findTask(road.database, road.workspaceId, task_id)
+    expect(Object.keys(task?.metadata ?? {}).sort()).toEqual(['$type', '__proto__', 'deep', 'value'])
+  })
+
+  test('another workspace reads nothing', async () => {
+    const { run_id, task_id } = await road.acceptOne()
+    const other = newId('workspace')
+    expect(await findRun(road.database, other, run_id)).toBeNull()
+    expect(await findTask(road.database, other, task_id)).toBeNull()
+    expect((await listRuns(road.database, other, {}, { limit: 10, before: null })).items).toEqual([])
+  })
+
+  test('a page tells whether there is a next one, also when it ends exactly at the last item', async () => {
+    const workspaceId = await makeWorkspace()
+    for (const key of ['a', 'b', 'c']) await createAgent(database, workspaceId, { key, config: CONFIG })
+    const keys = async (limit: number, before: string | null) => {
+      const page = await listAgents(database, workspaceId, { limit, before })
+      return { keys: page.items.map((agent) => agent.key), next: page.next }
+    }
+    expect(await keys(3, null)).toEqual({ keys: ['c', 'b', 'a'], next: null })
+    const first = await keys(2, null)
+    expect(first.keys).toEqual(['c', 'b'])
+    expect(await keys(2, first.next)).toEqual({ keys: ['a'], next: null })
+  })
+})
+
+describe('reads of events', () => {
+  test('in order, after a number, at most as many as asked; who is behind is told', async () => {
+    const nodeId = await road.node()
+    const { run_id: runId } = await road.acceptOne()
+    const held = await road.held(nodeId, runId)
+    const events = Array.from(
+      { length: 5 },
+      (_, index) => ({ type: 'agent.delta', data: { text: `${index}` } }) as const,
+    )
+    await appendEvents(road.database.pool, [{ runId, generation: held.generation, flush: 1, events }])
+    const { pool } = road.database
+    expect((await readEvents(pool, runId, 0, 100)).map((event) => event.seq)).toEqual([1, 2, 3, 4, 5, 6, 7])
+    expect((await readEvents(pool, runId, 3, 2)).map((event) => event.seq)).toEqual([4, 5])
+    expect(await readEvents(pool, runId, 7, 10)).toEqual([])
+    expect(await runsAheadOf(pool, new Map([[runId, 6]]))).toEqual([runId])
+    expect(
+      await runsAheadOf(
+        pool,
+        new Map([
+          [runId, 7],
+          [newId('run'), 0],
+        ]),
+      ),
+    ).toEqual([])
+    expect(await runsAheadOf(pool, new Map())).toEqual([])
+  })
+})
+
+test('the first id at a time sorts before every id made at or after it, and after every one made before', () => {
+  const at = new Date('2026-01-02T03:04:05.678Z')
+  const bound = firstIdAt('run', at)
+  expect(bound).toMatch(/^run_[0-7][0-9a-hjkmnp-tv-z]{25}$/)
+  expect(
+    firstIdAt('run', new Date(at.getTime() - 1)) < bound && bound < firstIdAt('run', new Date(at.getTime() + 1)),
+  ).toBe(true)
+  const now = Date.now()
+  const made = newId('run')
+  expect(firstIdAt('run', new Date(now)) <= made && made < firstIdAt('run', new Date(now + 1000))).toBe(true)
+  expect(firstIdAt('run', new Date(-1))).toBe(`run_${'0'.repeat(26)}`)
+  expect(firstIdAt('run', new Date('9999-12-31T23:59:59Z')) > bound).toBe(true)
+})
+
+describe('configuration', () => {
+  test('a change that is under way while the configuration is read is told by the next read', async () => {
+    const workspaceId = await makeWorkspace()
+    const client = await database.pool.connect()
+    try {
+      await client.query('BEGIN')
+      await client.query(
+        `UPDATE workspaces SET weight = 9, config_version = nextval('config_version'), configured_at = now() WHERE id = $1`,
+        [workspaceId],
+      )
+      const before = await configurationSince(database.pool, null)
+      await client.query('COMMIT')
+      const after = await configurationSince(database.pool, before.asOf)
+      expect(
+        after.entries.find((entry) => entry.node.kind === 'workspace' && entry.node.workspaceId === workspaceId)
+          ?.weight,
+      ).toBe(9)
+    } finally {
+      client.release()
+    }
+  })
+
+  test('what was set back to the defaults is told too, so that an older word cannot stay', async () => {
+    const workspaceId = await makeWorkspace()
+    await patchWorkspace(database, workspaceId, { limits: { concurrency: 1 } })
+    const reset = await patchWorkspace(database, workspaceId, { limits: { concurrency: null } })
+    const { entries } = await configurationSince(database.pool, null)
+    expect(entries).toContainEqual(reset?.configuration[0])
+  })
+
+  test('a default workspace or agent of long ago is not told', async () => {
+    const workspaceId = await makeWorkspace()
+    const { resource: agent } = await createAgent(database, workspaceId, { key: 'old', config: CONFIG })
+    await fresh.query(`update workspaces set configured_at = now() - interval '1 day' where id = $1`, [workspaceId])
+    await fresh.query(`update agents set configured_at = now() - interval '1 day' where id = $1`, [agent.id])
+    const told = (await configurationSince(database.pool, null)).entries.map((entry) => JSON.stringify(entry.node))
+    expect(told.filter((node) => node.includes(workspaceId) || node.includes(agent.id))).toEqual([])
+  })
+
+  test('versions rise with every write, in the order of the writes to one place', async () => {
+    const workspaceId = await makeWorkspace()
+    const writes = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => patchWorkspace(database, workspaceId, { weight: index + 1 })),
+    )
+    const versions = writes.map((written) => written?.configuration[0]?.version ?? 0)
+    expect(new Set(versions).size).toBe(10)
+    const { items } = await listWorkspaces(database, { limit: 200, before: null })
+    const last = writes.find((written) => written?.configuration[0]?.version === Math.max(...versions))
+    expect(items.find((workspace) => workspace.id === workspaceId)?.weight).toBe(last?.resource.weight)
+  })
+
+  test('a transaction that fails leaves nothing, and its connection can be used again', async () => {
+    const workspaceId = await makeWorkspace()
+    const { resource: agent } = await createAgent(database, workspaceId, { key: 'a', config: CONFIG })
+    await fresh.query(`update agents set config = '{"runner": "unknown"}' where id = $1`, [agent.id])
+    for (let round = 0; round < 10; round++)
+      await expect(patchAgent(database, workspaceId, 'a', { paused: true })).rejects.toThrow()
+    const [row] = await fresh.query('select paused from agents where id = $1', [agent.id])
+    expect(row?.['paused']).toBe(false)
+    expect(database.pool.idleCount + database.pool.waitingCount).toBeLessThanOrEqual(6)
+  })
+})
+
+describe('agents and keys', () => {
+  test('a deleted agent is found by neither id nor key; its key is free again', async () => {
+    const workspaceId = await makeWorkspace()
+    const { resource: agent } = await createAgent(database, workspaceId, { key: 'k', config: CONFIG })
+    await expect(createAgent(database, workspaceId, { key: 'k', config: CONFIG })).rejects.toMatchObject({
+      code: 'agent_exists',
+    })
+    expect(await deleteAgent(database, workspaceId, 'k')).toBe('deleted')
+    for (const name of ['k', agent.id]) expect(await findAgent(database, workspaceId, name)).toBeNull()
+    expect(await deleteAgent(database, workspaceId, agent.id)).toBe('absent')
+    await createAgent(database, workspaceId, { key: 'k', config: CONFIG })
+  })
+
+  test('a key opens its workspace until it is revoked', async () => {
+    const workspaceId = await makeWorkspace()
+    const hash = Buffer.alloc(32, 7)
+    const key = await createApiKey(database, { workspaceId, name: null, hash })
+    expect((await findKeyOwner(database, hash))?.id).toBe(workspaceId)
+    expect(await revokeApiKey(database, await makeWorkspace(), key.id)).toBeNull()
+    const revoked = await revokeApiKey(database, workspaceId, key.id)
+    expect(await findKeyOwner(database, hash)).toBeNull()
+    expect((await revokeApiKey(database, workspaceId, key.id))?.revoked_at).toBe(revoked?.revoked_at)
+  })
+})
