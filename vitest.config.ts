@@ -8,8 +8,8 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 3,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     teardownTimeout: 60_000,
     projects: [
       { extends: true, test: { name: 'pure', include: PURE, exclude: [SYSTEM], sequence: { groupOrder: 0 } } },

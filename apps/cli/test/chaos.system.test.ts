@@ -67,7 +67,7 @@ test(
       await redis.command('FLUSHALL')
 
       const submitted = await loading
-    expect(await lost(), 'attempts lost to killed workers').toBeGreaterThan(calm)
+      expect(await lost(), 'attempts lost to killed workers').toBeGreaterThan(calm)
       await expectCleanBooks(fleet, books, tenants, submitted, sized({ test: 180_000, prove: 900_000 }))
     }
     await books.close()

@@ -4,7 +4,19 @@ import { Books } from './load/books.ts'
 import { holdablePort } from './load/holdable-port.ts'
 import { startSecondGateway } from './load/second-gateway.ts'
 
-const HOSTILE_KEYS = ['plain', 'a:b', '*', '{muster}', '💥 key', 'line\nbreak', '__proto__', 'constructor', '../..', "'; DROP TABLE tasks; --", 'x'.repeat(255)]
+const HOSTILE_KEYS = [
+  'plain',
+  'a:b',
+  '*',
+  '{muster}',
+  '💥 key',
+  'line\nbreak',
+  '__proto__',
+  'constructor',
+  '../..',
+  "'; DROP TABLE tasks; --",
+  'x'.repeat(255),
+]
 
 test('one idempotency key sent by many clients over two gateways makes one task; with another body it is refused', async () => {
   await using fleet = await startFleet({ workers: 1, slots: 2 })
@@ -14,7 +26,9 @@ test('one idempotency key sent by many clients over two gateways makes one task;
   const clients = [fleet.client, fleetClient(second.url, facts.api_key)]
   for (const key of HOSTILE_KEYS) {
     const command = { agent: 'echo', message: 'once', idempotency_key: key }
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => clients[n % 2]?.post('/v1/commands', command)))
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => clients[n % 2]?.post('/v1/commands', command)),
+    )
     const tasks = new Set(answers.map((answer) => (answer?.body as { task: { id: string } }).task.id))
     expect(tasks.size, key).toBe(1)
     expect(answers.map((answer) => answer?.status).toSorted()).toEqual([...Array(49).fill(200), 202])
@@ -38,12 +52,18 @@ test('a client whose gateway died between the commit and the answer finds its ta
     port.holdAnswers()
     const lost = client.post('/v1/commands', command).catch(() => 'no answer')
     const find = () => books.query<{ id: string }>(`SELECT id FROM tasks WHERE idempotency_key = 'lost answer'`)
-    const [task] = await until(async () => ((await find()).length > 0 ? find() : undefined), { deadlineMs: 10_000, what: 'the commit' })
+    const [task] = await until(async () => ((await find()).length > 0 ? find() : undefined), {
+      deadlineMs: 10_000,
+      what: 'the commit',
+    })
     await doomed.kill()
     expect(await lost).toBe('no answer')
     const retry = await fleet.client.post('/v1/commands', command)
     expect(retry).toMatchObject({ status: 200, body: { deduplicated: true, task: { id: task?.id } } })
-    await until(async () => ((await books.unfinished()) === 0 ? true : undefined), { deadlineMs: 15_000, what: 'the run, though nobody offered it' })
+    await until(async () => ((await books.unfinished()) === 0 ? true : undefined), {
+      deadlineMs: 15_000,
+      what: 'the run, though nobody offered it',
+    })
     expect(await find()).toHaveLength(1)
   } finally {
     await books.close()

@@ -22,22 +22,30 @@ async function copied(...markers: string[]): Promise<string> {
     if (block === undefined) throw new Error(`the README has no block ${marker}`)
     return block
   })
-  const placed = script.join('\n').replaceAll('http://127.0.0.1:8080', fleet.url).replaceAll('.muster/', `${fleet.home}/`)
+  const placed = script
+    .join('\n')
+    .replaceAll('http://127.0.0.1:8080', fleet.url)
+    .replaceAll('.muster/', `${fleet.home}/`)
   return (await run('bash', ['-euo', 'pipefail', '-c', placed], { timeout: 60_000 })).stdout
 }
 
 test('the first command of the README prints a finished run as it shows', async () => {
-  const printed = await copied('first-command')
-  expect(printed.match(/^event: .*/gm)).toEqual(['event: run.queued', 'event: run.started', 'event: agent.log', 'event: run.finished'])
+  const printed = await copied('first command')
+  expect(printed.match(/^event: .*/gm)).toEqual([
+    'event: run.queued',
+    'event: run.started',
+    'event: agent.log',
+    'event: run.finished',
+  ])
   expect(printed).toContain('"output":"hello"')
 })
 
 test('the command that waits answers with the result', async () => {
-  const printed = await copied('first-command', 'wait-command')
+  const printed = await copied('first command', 'wait command')
   expect(printed).toContain('"output":"42"')
 })
 
 test('the agent that the README writes runs', async () => {
-  const printed = await copied('first-command', 'create-agent')
+  const printed = await copied('first command', 'create agent')
   expect(printed).toContain('"output":"Hello, world!"')
 })

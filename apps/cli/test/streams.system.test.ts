@@ -6,30 +6,38 @@ const RUNS = 10
 const DISCONNECTS_PER_RUN = sized({ test: 20, prove: 100 })
 const STEPS = sized({ test: 60, prove: 300 })
 
-test('readers that lose their connection again and again, also to a gateway that restarts, see every event once, and 204 at the end', async () => {
-  const random = randomFrom(seed())
-  await using fleet = await startFleet({ workers: 2, slots: 6 })
-  const runs = await Promise.all(
-    Array.from({ length: RUNS }, async () => {
-      const message = JSON.stringify({ to: STEPS, step_ms: 40 })
-      const answer = await fleet.client.post('/v1/commands', { agent: 'counter', message })
-      return (answer.body as { run: { id: string } }).run.id
-    }),
-  )
-  const restarting = restartGateway(fleet)
-  const logs = await Promise.all(runs.map((runId) => readAll(fleet, runId, random)))
-  await restarting
+test(
+  'readers that lose their connection again and again, also to a gateway that restarts, see every event once, and 204 at the end',
+  async () => {
+    const random = randomFrom(seed())
+    await using fleet = await startFleet({ workers: 2, slots: 6 })
+    const runs = await Promise.all(
+      Array.from({ length: RUNS }, async () => {
+        const message = JSON.stringify({ to: STEPS, step_ms: 40 })
+        const answer = await fleet.client.post('/v1/commands', { agent: 'counter', message })
+        return (answer.body as { run: { id: string } }).run.id
+      }),
+    )
+    const restarting = restartGateway(fleet)
+    const logs = await Promise.all(runs.map((runId) => readAll(fleet, runId, random)))
+    await restarting
 
-  for (const [index, runId] of runs.entries()) {
-    const log = logs[index] ?? []
-    expect(log.map((event) => event.seq)).toEqual(log.map((_, position) => position + 1))
-    expect(log.at(-1)?.type).toBe('run.finished')
-    const stored = await storedEvents(fleet, runId)
-    expect(log.map((event) => JSON.parse(event.json))).toEqual(stored)
-    const after = await readStreamPart((signal, headers) => fleet.client.fetch(`/v1/runs/${runId}/events`, { signal, headers }), log.length, 1)
-    expect(after).toEqual({ status: 204, events: [] })
-  }
-}, sized({ test: 120_000, prove: 300_000 }))
+    for (const [index, runId] of runs.entries()) {
+      const log = logs[index] ?? []
+      expect(log.map((event) => event.seq)).toEqual(log.map((_, position) => position + 1))
+      expect(log.at(-1)?.type).toBe('run.finished')
+      const stored = await storedEvents(fleet, runId)
+      expect(log.map((event) => JSON.parse(event.json))).toEqual(stored)
+      const after = await readStreamPart(
+        (signal, headers) => fleet.client.fetch(`/v1/runs/${runId}/events`, { signal, headers }),
+        log.length,
+        1,
+      )
+      expect(after).toEqual({ status: 204, events: [] })
+    }
+  },
+  sized({ test: 120_000, prove: 300_000 }),
+)
 
 /** Everything up to the end of the run, read in parts of random length. */
 async function readAll(fleet: TestFleet, runId: string, random: () => number): Promise<StreamedEvent[]> {

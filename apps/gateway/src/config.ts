@@ -32,8 +32,8 @@ export type GatewayConfig = {
 }
 
 /** Reads the environment; throws a `ConfigError` that names every fault. */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): GatewayConfig {
-  const read = parseEnv(environmentSchema, env)
+export function readConfig(): GatewayConfig {
+  const read = parseEnv(environmentSchema, process.env)
   return {
     databaseUrl: read.DATABASE_URL,
     redisUrl: read.REDIS_URL,

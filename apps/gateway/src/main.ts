@@ -12,7 +12,7 @@ logger.info({ url: gateway.url }, 'listening')
 
 function configOrExit(): GatewayConfig {
   try {
-    return readConfig(process.env)
+    return readConfig()
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${error.message}\n`)

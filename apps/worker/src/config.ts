@@ -7,7 +7,10 @@ const schema = z
   .object({
     DATABASE_URL: envDatabaseUrl,
     REDIS_URL: envRedisUrl,
-    MUSTER_FLEET: z.string().regex(/^[a-z0-9-]{1,32}$/).default('muster'),
+    MUSTER_FLEET: z
+      .string()
+      .regex(/^[a-z0-9-]{1,32}$/)
+      .default('muster'),
     MUSTER_POOLS: envPools.default({ bubblewrap: 4 }),
     MUSTER_SESSIONS_ROOT: z.string().startsWith('/', 'must be an absolute path'),
     MUSTER_CACHE_ROOT: z.string().startsWith('/', 'must be an absolute path').default(join(tmpdir(), 'muster-cache')),

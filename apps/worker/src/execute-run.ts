@@ -2,7 +2,14 @@ import type { AttemptLimits, JsonValue, Usage } from '@muster/contracts'
 import type { AttemptOutcome } from '@muster/core'
 import { addUsage, NO_USAGE } from '@muster/core'
 import type { EventWriter } from '@muster/engine'
-import { killGroup, runAgent, type AgentExecution, type AgentOutcome, type Sandbox, type SessionFolders } from '@muster/sandbox'
+import {
+  type AgentExecution,
+  type AgentOutcome,
+  killGroup,
+  runAgent,
+  type Sandbox,
+  type SessionFolders,
+} from '@muster/sandbox'
 import type { ClaimedRun } from '@muster/store'
 import { startMessage } from './start-message.ts'
 
@@ -61,7 +68,11 @@ export class Execution {
       await this.#agent?.stop().catch(() => undefined)
       if (this.#cause?.kind === 'lost') return { kind: 'abandoned' }
       const message = error instanceof Error ? error.message : String(error)
-      return this.#ended({ kind: 'failed', failure: { code: 'internal_error', message, retryable: true }, exitCode: null })
+      return this.#ended({
+        kind: 'failed',
+        failure: { code: 'internal_error', message, retryable: true },
+        exitCode: null,
+      })
     } finally {
       clearTimeout(timer)
       this.#parts.writer.forget(this.run.run_id, this.run.generation)
@@ -158,7 +169,8 @@ export class Execution {
     const { exitCode } = outcome
     if (outcome.kind === 'succeeded')
       return { kind: 'succeeded', output: outcome.output, outputTruncated: outcome.outputTruncated, exitCode }
-    if (outcome.kind === 'failed' && this.#cause?.kind !== 'hand_back') return { kind: 'failed', failure: outcome.failure, exitCode }
+    if (outcome.kind === 'failed' && this.#cause?.kind !== 'hand_back')
+      return { kind: 'failed', failure: outcome.failure, exitCode }
     return this.#stopped(exitCode)
   }
 
@@ -171,7 +183,11 @@ export class Execution {
       case 'hand_back':
         return { kind: 'handed_back', progressed: this.#progressed }
       default:
-        return { kind: 'failed', failure: { code: 'agent_exit', message: 'the agent was stopped', retryable: true }, exitCode }
+        return {
+          kind: 'failed',
+          failure: { code: 'agent_exit', message: 'the agent was stopped', retryable: true },
+          exitCode,
+        }
     }
   }
 
@@ -181,7 +197,11 @@ export class Execution {
   }
 
   #unavailable(reason: string): ExecutionEnd {
-    return this.#ended({ kind: 'failed', failure: { code: 'sandbox_unavailable', message: reason, retryable: true }, exitCode: null })
+    return this.#ended({
+      kind: 'failed',
+      failure: { code: 'sandbox_unavailable', message: reason, retryable: true },
+      exitCode: null,
+    })
   }
 
   #ended(outcome: AttemptOutcome, usage: Usage = NO_USAGE, limits: AttemptLimits = {}): ExecutionEnd {

@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { NodePools } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { type EngineContext, refreshCapacities } from '@muster/engine'
-import { disconnectNode, registerNode } from '@muster/store'
-import { setTimeout as delay } from 'node:timers/promises'
+import { disconnectNode, drainNode, registerNode } from '@muster/store'
 
 export type NodeFacts = {
   readonly hostIdentity: string
@@ -45,6 +45,14 @@ export class NodeRegistration {
     return this.#registering
   }
 
+  /** Offers no slot any more, so that nothing is admitted for this node; what it holds it keeps. */
+  async drain(): Promise<void> {
+    const id = this.#id
+    if (id === null) return
+    await drainNode(this.#context.database.pool, id)
+    await refreshCapacities(this.#context)
+  }
+
   /** Leaves in order. */
   async leave(): Promise<void> {
     const id = this.#id
@@ -57,7 +65,14 @@ export class NodeRegistration {
     for (;;) {
       const id = newId('node')
       try {
-        await registerNode(this.#context.database.pool, { id, host: hostname(), pid: process.pid, labels: {}, metadata: {}, ...this.#facts })
+        await registerNode(this.#context.database.pool, {
+          id,
+          host: hostname(),
+          pid: process.pid,
+          labels: {},
+          metadata: {},
+          ...this.#facts,
+        })
         this.#id = id
         await refreshCapacities(this.#context).catch((error: unknown) => {
           this.#context.log.warn({ err: error }, 'the gate was not told of the new slots; the next tick tells it')

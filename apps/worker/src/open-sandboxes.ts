@@ -1,6 +1,6 @@
 import type { NodePools } from '@muster/contracts'
-import { createBubblewrap, createNone, type Sandbox } from '@muster/sandbox'
 import type { Logger } from '@muster/runtime'
+import { createBubblewrap, createNone, type Sandbox } from '@muster/sandbox'
 
 /** The sandboxes of the pools that this node can really serve; a pool that it cannot is left out, with the reason in the log. */
 export async function openSandboxes(

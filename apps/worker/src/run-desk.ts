@@ -94,8 +94,17 @@ export class RunDesk {
         return
       }
       const decided = endAttempt(heldRun(run), end.outcome, lossesMax)
-      const finished = await holder.finish({ ...pair, admission: run.admission, end: decided, usage: end.usage, limits: end.limits })
-      context.log.info({ run_id: run.run_id, generation: run.generation, status: decided.status, finished }, 'attempt ended')
+      const finished = await holder.finish({
+        ...pair,
+        admission: run.admission,
+        end: decided,
+        usage: end.usage,
+        limits: end.limits,
+      })
+      context.log.info(
+        { run_id: run.run_id, generation: run.generation, status: decided.status, finished },
+        'attempt ended',
+      )
       await this.#clearFolder(run, decided.status)
     } finally {
       this.#executions.delete(keyOf(pair))
@@ -108,7 +117,9 @@ export class RunDesk {
     if (run.session_id !== null || status === 'queued') return
     await this.#options.parts.folders
       .remove(run.run_id)
-      .catch((error: unknown) => this.#options.context.log.warn({ err: error, run_id: run.run_id }, 'a folder was left behind'))
+      .catch((error: unknown) =>
+        this.#options.context.log.warn({ err: error, run_id: run.run_id }, 'a folder was left behind'),
+      )
   }
 }
 

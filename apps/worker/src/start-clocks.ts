@@ -1,4 +1,4 @@
-import { type EngineContext, sweepGate, type Ticker } from '@muster/engine'
+import type { EngineContext, Ticker } from '@muster/engine'
 
 const TICK_MS = 1000
 const SWEEP_MS = 100
@@ -9,7 +9,7 @@ export function startClocks(context: EngineContext, ticker: Ticker): { stop(): P
     every(TICK_MS, async () => {
       await ticker.tick()
     }),
-    every(SWEEP_MS, () => sweepGate(context)),
+    every(SWEEP_MS, () => ticker.sweep()),
   ]
   return {
     async stop() {

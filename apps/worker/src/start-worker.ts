@@ -1,9 +1,9 @@
 import { poolSchema } from '@muster/contracts'
 import { createRunHolder, createTicker, type EngineContext, EventWriter } from '@muster/engine'
 import { createGate } from '@muster/gate'
+import { type Logger, startHealthServer } from '@muster/runtime'
 import { createSessionFolders, hostIdentity, proveRoot } from '@muster/sandbox'
 import { agreeOnRoot, holdsRun, openDatabase } from '@muster/store'
-import { type Logger, startHealthServer } from '@muster/runtime'
 import { startBeat } from './beat/start-beat.ts'
 import type { WorkerConfig } from './config.ts'
 import { drainDesk } from './drain-desk.ts'
@@ -42,7 +42,9 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   const rootId = await proveRoot(config.sessionsRoot)
   const fleetRootId = await agreeOnRoot(database.pool, rootId)
   if (rootId !== fleetRootId)
-    throw new Error(`${config.sessionsRoot} is not the folder that the fleet's workers share (${rootId}, not ${fleetRootId})`)
+    throw new Error(
+      `${config.sessionsRoot} is not the folder that the fleet's workers share (${rootId}, not ${fleetRootId})`,
+    )
   const { sandboxes, pools } = await openSandboxes(config.pools, config, logger)
   const identity = await hostIdentity()
   const registration = new NodeRegistration(context, { hostIdentity: identity, address: null, pools, version: VERSION })
@@ -140,6 +142,9 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     async drain() {
       draining = true
       beat.draining()
+      await registration
+        .drain()
+        .catch((error: unknown) => logger.warn({ err: error }, 'the drain is made known by the beat'))
       await Promise.all(taking.map((consumer) => consumer.pause()))
       await drainDesk(desk, config, logger)
       await clocks.stop()

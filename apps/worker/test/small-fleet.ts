@@ -12,9 +12,9 @@ import { type RunningWorker, startWorker } from '../src/start-worker.ts'
 
 export type SmallFleet = Awaited<ReturnType<typeof openSmallFleet>>
 
-/** A database, a Redis of its own and an acceptor; workers are started in this process as asked. */
-export async function openSmallFleet() {
-  const fresh = await createDatabase()
+/** A database (on the shared Postgres unless another is given), a Redis of its own and an acceptor; workers are started in this process as asked. */
+export async function openSmallFleet({ postgresUrl }: { readonly postgresUrl?: string } = {}) {
+  const fresh = await createDatabase(postgresUrl)
   const redis = await createRedis()
   const home = await mkdtemp(join(tmpdir(), 'muster-fleet-'))
   await chmod(home, 0o755)
@@ -25,6 +25,12 @@ export async function openSmallFleet() {
   const acceptor = createAcceptor(context)
   const { resource: workspace } = await createWorkspace(database, { key: 'acme' })
   const workers: RunningWorker[] = []
+  const drained = new Map<RunningWorker, Promise<void>>()
+  const drainOnce = (worker: RunningWorker): Promise<void> => {
+    const under = drained.get(worker) ?? worker.drain()
+    drained.set(worker, under)
+    return under
+  }
 
   return {
     redis,
@@ -50,7 +56,7 @@ export async function openSmallFleet() {
       })
       const worker = await startWorker(config, logger)
       workers.push(worker)
-      return worker
+      return { ...worker, drain: () => drainOnce(worker) }
     },
     /** The run's row once it has one of these statuses. */
     async run(runId: string, ...statuses: string[]) {
@@ -62,11 +68,14 @@ export async function openSmallFleet() {
         { deadlineMs: 20_000, what: `run ${runId} to be ${statuses.join(' or ')}` },
       )
     },
+    async attempts(runId: string): Promise<{ status: string; node_id: string }[]> {
+      return (await database.pool.query('SELECT status, node_id FROM attempts WHERE run_id = $1 ORDER BY number', [runId])).rows
+    },
     async events(runId: string): Promise<{ seq: number; type: string; data: Record<string, unknown> }[]> {
       return (await database.pool.query('SELECT seq, type, data FROM events WHERE run_id = $1 ORDER BY seq', [runId])).rows
     },
     async close() {
-      await Promise.all(workers.map((worker) => worker.drain()))
+      await Promise.all(workers.map(drainOnce))
       await acceptor.settled()
       await gate.close()
       await database.close()

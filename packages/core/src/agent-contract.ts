@@ -44,7 +44,9 @@ export function contractForError(code: ErrorCode, retryAfterMs: number | null): 
     case 'agent_inactive':
       return contract(false, [action('list_agents', 'GET', '/v1/agents')])
     case 'idempotency_conflict':
-      return contract(false, [action('create_task', 'POST', '/v1/commands', { description: 'use another idempotency key' })])
+      return contract(false, [
+        action('create_task', 'POST', '/v1/commands', { description: 'use another idempotency key' }),
+      ])
     case 'invalid_transition':
       return contract(false, [action('check_task_status', 'GET', '/v1/tasks')])
     case 'internal_error':
@@ -58,7 +60,11 @@ export function contractForError(code: ErrorCode, retryAfterMs: number | null): 
   }
 }
 
-const DEFAULT_WAIT_MS: Partial<Record<ErrorCode, number>> = { rate_limited: 60_000, queue_full: 30_000, unavailable: 2000 }
+const DEFAULT_WAIT_MS: Partial<Record<ErrorCode, number>> = {
+  rate_limited: 60_000,
+  queue_full: 30_000,
+  unavailable: 2000,
+}
 
 /** The first action is the recommended one. */
 function contract(retryable: boolean, actions: readonly NextAction[]): AgentContract {
@@ -69,7 +75,12 @@ function contract(retryable: boolean, actions: readonly NextAction[]): AgentCont
   }
 }
 
-function action(name: NextAction['action'], method?: string, endpoint?: string, more: Partial<NextAction> = {}): NextAction {
+function action(
+  name: NextAction['action'],
+  method?: string,
+  endpoint?: string,
+  more: Partial<NextAction> = {},
+): NextAction {
   return {
     action: name,
     available: true,

@@ -14,11 +14,21 @@ export type AcceptRequest = {
   readonly idempotencyKey: string | null
 }
 
-export type SessionRef = { readonly id: string; readonly key: string; readonly agent_id: string; readonly agent_key: string }
+export type SessionRef = {
+  readonly id: string
+  readonly key: string
+  readonly agent_id: string
+  readonly agent_key: string
+}
 
 export type Accepted =
   | { readonly outcome: 'accepted'; readonly task: Task; readonly run: Run; readonly session: SessionRef | null }
-  | { readonly outcome: 'deduplicated'; readonly taskId: string; readonly runId: string; readonly sessionId: string | null }
+  | {
+      readonly outcome: 'deduplicated'
+      readonly taskId: string
+      readonly runId: string
+      readonly sessionId: string | null
+    }
 
 /** Accepts commands: durable before it answers, and never waiting for Redis. */
 export type Acceptor = {
@@ -67,7 +77,8 @@ export function createAcceptor(context: EngineContext): Acceptor {
       await knowClass(prepared, agent)
       const verdict = settledValue(await batcher.add(prepared.item))
       // an agent that is gone may have been made anew under its key
-      if (verdict.outcome !== 'agent_stale' && verdict.outcome !== 'agent_not_found') return answer(prepared.item, verdict)
+      if (verdict.outcome !== 'agent_stale' && verdict.outcome !== 'agent_not_found')
+        return answer(prepared.item, verdict)
       agents.forget(workspace.id, command.agent)
     }
     throw new AppError('unavailable', 'the agent changes too fast to be pinned', { retryAfterMs: 1000 })
@@ -105,7 +116,12 @@ export function createAcceptor(context: EngineContext): Acceptor {
         return acceptedAnswer(item, verdict)
       }
       case 'deduplicated':
-        return { outcome: 'deduplicated', taskId: verdict.task_id, runId: verdict.run_id, sessionId: verdict.session_id }
+        return {
+          outcome: 'deduplicated',
+          taskId: verdict.task_id,
+          runId: verdict.run_id,
+          sessionId: verdict.session_id,
+        }
       case 'conflict':
         throw new AppError('idempotency_conflict', 'this idempotency key was used with another body')
       case 'agent_inactive':
@@ -139,7 +155,10 @@ function acceptedAnswer(item: AcceptItem, verdict: AcceptVerdict): Accepted {
  * Commits a batch; after a lost connection again, with the same ids, since the first try may have been committed. It may even be under
  * way still: then the second waits for it and is refused for its ids, and the third reads what is there.
  */
-function commit(context: EngineContext, batch: readonly AcceptItem[]): Promise<readonly PromiseSettledResult<AcceptVerdict>[]> {
+function commit(
+  context: EngineContext,
+  batch: readonly AcceptItem[],
+): Promise<readonly PromiseSettledResult<AcceptVerdict>[]> {
   const send = (items: readonly AcceptItem[]) => acceptCommands(context.database.pool, items)
   return settleBatch(batch, async (items) => {
     try {

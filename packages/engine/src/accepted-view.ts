@@ -85,4 +85,5 @@ export function acceptedOffer(item: AcceptItem, verdict: AcceptVerdict): Offer |
 /** Runs due later than this wait in Postgres. */
 const HORIZON_MS = 600_000
 
-const isScheduled = (verdict: AcceptVerdict): boolean => verdict.not_before !== null && verdict.not_before > verdict.accepted_at
+const isScheduled = (verdict: AcceptVerdict): boolean =>
+  verdict.not_before !== null && verdict.not_before > verdict.accepted_at

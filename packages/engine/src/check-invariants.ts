@@ -21,14 +21,21 @@ export async function checkInvariants(context: EngineContext): Promise<Invariant
   if (first.length === 0) return { violations: [], checked_at: new Date().toISOString() }
   await pause(LOOK_AGAIN_MS)
   const again = new Set((await find(context)).map(identity))
-  return { violations: first.filter((violation) => again.has(identity(violation))), checked_at: new Date().toISOString() }
+  return {
+    violations: first.filter((violation) => again.has(identity(violation))),
+    checked_at: new Date().toISOString(),
+  }
 }
 
 const identity = (violation: Violation): string => `${violation.code} ${violation.run_id ?? violation.detail}`
 
 async function find(context: EngineContext): Promise<readonly Violation[]> {
   const inStore = await auditStore(context.database.pool)
-  const found: Violation[] = inStore.map(({ code, run_id, detail }) => ({ code, detail, ...(run_id === null ? {} : { run_id }) }))
+  const found: Violation[] = inStore.map(({ code, run_id, detail }) => ({
+    code,
+    detail,
+    ...(run_id === null ? {} : { run_id }),
+  }))
   return [...found, ...(await findInGate(context))]
 }
 
@@ -55,22 +62,37 @@ async function findInGate(context: EngineContext): Promise<readonly Violation[]>
   return [...miscounts, ...(await compare(context, slots, held))]
 }
 
-async function compare(context: EngineContext, slots: readonly GateSlot[], held: readonly Held[]): Promise<readonly Violation[]> {
+async function compare(
+  context: EngineContext,
+  slots: readonly GateSlot[],
+  held: readonly Held[],
+): Promise<readonly Violation[]> {
   const heldByRun = new Map(held.map((each) => [each.runId, each]))
   const slotByRun = new Map(slots.map((slot) => [slot.runId, slot]))
   const found: Violation[] = []
-  const suspects = slots.filter((slot) => slot.state === 'started' && heldByRun.get(slot.runId)?.admission !== slot.admission)
+  const suspects = slots.filter(
+    (slot) => slot.state === 'started' && heldByRun.get(slot.runId)?.admission !== slot.admission,
+  )
   const nodeIds = suspects.flatMap((slot) => (slot.nodeId === null ? [] : [slot.nodeId]))
   const nodes = new Map((await nodeStates(context.database.pool, nodeIds)).map((node) => [node.id, node]))
   for (const slot of suspects) {
     const node = slot.nodeId === null ? undefined : nodes.get(slot.nodeId)
-    const onItsWay = node?.alive === true && (slot.ageMs < GRACE_MS || node.claiming.some((pair) => pair.run_id === slot.runId))
+    const onItsWay =
+      node?.alive === true && (slot.ageMs < GRACE_MS || node.claiming.some((pair) => pair.run_id === slot.runId))
     if (!onItsWay)
-      found.push({ code: 'slot_without_run', run_id: slot.runId, detail: `slot of admission ${slot.admission} has no run` })
+      found.push({
+        code: 'slot_without_run',
+        run_id: slot.runId,
+        detail: `slot of admission ${slot.admission} has no run`,
+      })
   }
   for (const run of held) {
     if (slotByRun.get(run.runId)?.admission !== run.admission)
-      found.push({ code: 'run_without_slot', run_id: run.runId, detail: `runs under admission ${run.admission} without its slot` })
+      found.push({
+        code: 'run_without_slot',
+        run_id: run.runId,
+        detail: `runs under admission ${run.admission} without its slot`,
+      })
   }
   return found
 }

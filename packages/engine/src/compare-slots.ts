@@ -24,7 +24,9 @@ export function createSlotComparer(context: EngineContext): SlotComparer {
     if (slots === null) return
     const held = await heldRuns(context.database.pool)
     const heldByRun = new Map(held.map((each) => [each.runId, each]))
-    await releaseStale(slots.filter((slot) => slot.state === 'started' && heldByRun.get(slot.runId)?.admission !== slot.admission))
+    await releaseStale(
+      slots.filter((slot) => slot.state === 'started' && heldByRun.get(slot.runId)?.admission !== slot.admission),
+    )
     await restoreMissing(held, new Map(slots.map((slot) => [slot.runId, slot.admission])))
   }
 
@@ -37,7 +39,10 @@ export function createSlotComparer(context: EngineContext): SlotComparer {
       const claiming = node?.claiming.some((pair) => pair.run_id === slot.runId) ?? false
       if (node?.alive === true && (claiming || slot.ageMs < STALE_AFTER_MS)) continue
       if (await burnAdmission(pool, slot.runId, slot.admission)) continue
-      context.log.warn({ run_id: slot.runId, admission: slot.admission, node_id: slot.nodeId }, 'a slot without a run is freed')
+      context.log.warn(
+        { run_id: slot.runId, admission: slot.admission, node_id: slot.nodeId },
+        'a slot without a run is freed',
+      )
       const offers = await offersOf(pool, [slot.runId])
       await admit(context, () => context.gate.release([{ runId: slot.runId, admission: slot.admission }], offers))
     }
@@ -50,7 +55,9 @@ export function createSlotComparer(context: EngineContext): SlotComparer {
     if (twice.length === 0) return
     context.log.warn({ run_ids: twice.map((each) => each.runId) }, 'running runs without a slot get one')
     await admit(context, () =>
-      context.gate.restore(twice.map(({ offer, runId, admission, nodeId }) => ({ ...offer, runId, admission, nodeId }))),
+      context.gate.restore(
+        twice.map(({ offer, runId, admission, nodeId }) => ({ ...offer, runId, admission, nodeId })),
+      ),
     )
   }
 

@@ -110,7 +110,11 @@ export class EventWriter {
     })
   }
 
-  #answer(batch: readonly Waiting[], merged: readonly EventBatch[], written: readonly PromiseSettledResult<Appended | null>[]): void {
+  #answer(
+    batch: readonly Waiting[],
+    merged: readonly EventBatch[],
+    written: readonly PromiseSettledResult<Appended | null>[],
+  ): void {
     const byHold = new Map(merged.map((each, index) => [holdOf(each), written[index]]))
     const nextSeq = new Map<string, number>()
     const nextSnapshot = new Map<string, number>()
@@ -150,4 +154,5 @@ export class EventWriter {
   }
 }
 
-const holdOf = (each: { readonly runId: string; readonly generation: number }): string => `${each.runId}/${each.generation}`
+const holdOf = (each: { readonly runId: string; readonly generation: number }): string =>
+  `${each.runId}/${each.generation}`

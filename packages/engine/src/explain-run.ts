@@ -29,8 +29,12 @@ export async function explainRun(context: EngineContext, runId: string): Promise
 
   const answer = await withGate(() => context.gate.explain(runId))
   if (answer === null || answer.kind === 'cold')
-    return { ...base, text: 'The run waits; the gate is away or being rebuilt, and takes the run up again within seconds.' }
-  if (answer.explanation === null) return { ...base, text: 'The run waits to be offered to the gate, which happens within a second or two.' }
+    return {
+      ...base,
+      text: 'The run waits; the gate is away or being rebuilt, and takes the run up again within seconds.',
+    }
+  if (answer.explanation === null)
+    return { ...base, text: 'The run waits to be offered to the gate, which happens within a second or two.' }
   return { ...base, ...inGate(answer.explanation, place.now.getTime()) }
 }
 
@@ -84,7 +88,8 @@ function blockOf(facts: GateExplanation): Explanation['blocked_by'] {
 
 function textOf(facts: GateExplanation, ahead: number | null): string {
   const queue = ahead === null ? '' : ` ${ahead} ${ahead === 1 ? 'run is' : 'runs are'} ahead of it in its class.`
-  if (facts.state === 'reserved' || facts.state === 'started') return 'The run has a slot and is on its way to a worker.'
+  if (facts.state === 'reserved' || facts.state === 'started')
+    return 'The run has a slot and is on its way to a worker.'
   const block = facts.blockedBy
   switch (block.kind) {
     case 'no_node':

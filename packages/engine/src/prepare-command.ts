@@ -1,6 +1,21 @@
 import { createHash } from 'node:crypto'
-import { type ClassPolicy, type Command, type Policy, PRIORITY_NAMES } from '@muster/contracts'
-import { AppError, classKeyOf, classPolicyOf, namedResources, newId, normalizePolicy, unsupportedPolicy } from '@muster/core'
+import {
+  type ClassPolicy,
+  type Command,
+  DEFAULT_LANE,
+  DEFAULT_TIMEOUT_MS,
+  type Policy,
+  PRIORITY_NAMES,
+} from '@muster/contracts'
+import {
+  AppError,
+  classKeyOf,
+  classPolicyOf,
+  namedResources,
+  newId,
+  normalizePolicy,
+  unsupportedPolicy,
+} from '@muster/core'
 import type { AcceptItem } from '@muster/store'
 import type { ResolvedAgent } from './resolve-agent.ts'
 
@@ -8,7 +23,6 @@ export type WorkspaceRef = { readonly id: string; readonly key: string }
 
 export type PreparedCommand = { readonly item: AcceptItem; readonly classPolicy: ClassPolicy; readonly policy: Policy }
 
-const DEFAULT_TIMEOUT_MS = 600_000
 /** Resources that some adapter of this fleet can hold to a limit. */
 const HELD_RESOURCES: ReadonlySet<string> = new Set()
 
@@ -21,8 +35,9 @@ export function prepareCommand(
 ): PreparedCommand {
   const policy = normalizePolicy(agent.config.policy, command.policy)
   const faults = unsupportedPolicy(policy, namedResources(agent.config.policy, command.policy), HELD_RESOURCES)
-  if (faults.length > 0) throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
-  const lane = command.lane ?? 'main'
+  if (faults.length > 0)
+    throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
+  const lane = command.lane ?? DEFAULT_LANE
   const classPolicy = classPolicyOf(policy)
   return {
     policy,

@@ -8,6 +8,9 @@ import { withGate } from './with-gate.ts'
  */
 export async function publishEvents(context: EngineContext, events: readonly RunEvent[]): Promise<void> {
   const byRun = Map.groupBy(events, (event) => event.run_id)
-  const published = await Promise.allSettled(Array.from(byRun, ([runId, own]) => withGate(() => context.gate.live.publish(runId, own))))
-  for (const each of published) if (each.status === 'rejected') context.log.warn({ err: each.reason }, 'events were not shown live')
+  const published = await Promise.allSettled(
+    Array.from(byRun, ([runId, own]) => withGate(() => context.gate.live.publish(runId, own))),
+  )
+  for (const each of published)
+    if (each.status === 'rejected') context.log.warn({ err: each.reason }, 'events were not shown live')
 }

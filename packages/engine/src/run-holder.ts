@@ -76,12 +76,18 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
       return settledValue(await finisher.add(finish))
     } catch (error) {
       if (options.signal.aborted) throw error
-      context.log.error({ err: error, run_id: finish.runId }, 'the end of an attempt could not be kept; it counts as failed')
+      context.log.error(
+        { err: error, run_id: finish.runId },
+        'the end of an attempt could not be kept; it counts as failed',
+      )
       return settledValue(await finisher.add({ ...finish, ...refusedEnd('the end of the attempt could not be kept') }))
     }
   }
 
-  async function finish({ admission, ...ended }: Finish & { readonly admission: number }): Promise<'finished' | 'fenced'> {
+  async function finish({
+    admission,
+    ...ended
+  }: Finish & { readonly admission: number }): Promise<'finished' | 'fenced'> {
     const { moved, events, offers } = await end(ended)
     void publishEvents(context, events)
     await releaseSlot(context, { runId: ended.runId, admission, offers })
@@ -96,7 +102,12 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
         await releaseSlot(context, { runId: job.run_id, admission: job.admission, offers: [] })
       if (verdict.verdict === 'unreadable') {
         context.log.error({ run_id: job.run_id, problem: verdict.problem }, 'a run cannot be read and is ended')
-        await finish({ runId: job.run_id, generation: verdict.generation, admission: job.admission, ...refusedEnd('the run cannot be read') })
+        await finish({
+          runId: job.run_id,
+          generation: verdict.generation,
+          admission: job.admission,
+          ...refusedEnd('the run cannot be read'),
+        })
       }
       return verdict
     },
@@ -104,7 +115,10 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
   }
 }
 
-const NOT_ANSWERED: PromiseSettledResult<ClaimVerdict> = { status: 'rejected', reason: new Error('a claim was not answered') }
+const NOT_ANSWERED: PromiseSettledResult<ClaimVerdict> = {
+  status: 'rejected',
+  reason: new Error('a claim was not answered'),
+}
 
 const startedEvent = (
   run: { readonly run_id: string; readonly seq: number; readonly attempt_number: number; readonly started_at: Date },

@@ -13,10 +13,12 @@ const ASK_AGAIN_MS = 100
 export async function startSlot(context: EngineContext, job: RunJob, nodeId: string): Promise<'started' | 'dropped'> {
   const deadline = performance.now() + ASK_FOR_MS
   for (;;) {
-    const answer = await withGate(() => context.gate.start(job.run_id, job.admission, nodeId)).catch((error: unknown) => {
-      context.log.error({ err: error, run_id: job.run_id }, 'the gate refused to start a slot')
-      return 'refused' as const
-    })
+    const answer = await withGate(() => context.gate.start(job.run_id, job.admission, nodeId)).catch(
+      (error: unknown) => {
+        context.log.error({ err: error, run_id: job.run_id }, 'the gate refused to start a slot')
+        return 'refused' as const
+      },
+    )
     if (answer !== null) return answer === 'started' ? 'started' : 'dropped'
     if (performance.now() > deadline) return 'dropped'
     await pause(ASK_AGAIN_MS)

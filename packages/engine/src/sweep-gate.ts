@@ -1,7 +1,13 @@
-import { admit } from './admit.ts'
 import type { EngineContext } from './engine-context.ts'
+import { withGate } from './with-gate.ts'
 
-/** Lets the gate see to its own time: reservations that ran out, runs that became due, free slots. */
-export async function sweepGate(context: EngineContext): Promise<void> {
-  await admit(context, () => context.gate.sweep())
+export type GateCondition = 'warm' | 'cold' | 'away'
+
+/** Lets the gate see to its own time: reservations that ran out, runs that became due, free slots. Answers how it found the gate. */
+export async function sweepGate(context: EngineContext): Promise<GateCondition> {
+  const reply = await withGate(() => context.gate.sweep())
+  if (reply === null) return 'away'
+  if (reply.kind === 'cold') return 'cold'
+  if (reply.admitted.length > 0) await withGate(() => context.gate.enqueue(reply.admitted))
+  return 'warm'
 }

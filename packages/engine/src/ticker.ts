@@ -8,7 +8,7 @@ import { createReoffering } from './offer-unknown.ts'
 import { publishEvents } from './publish-events.ts'
 import { rebuildGate } from './rebuild-gate.ts'
 import { refreshCapacities } from './refresh-capacities.ts'
-import { sweepGate } from './sweep-gate.ts'
+import { type GateCondition, sweepGate } from './sweep-gate.ts'
 import { takeLostRuns } from './take-lost-runs.ts'
 import { withGate } from './with-gate.ts'
 
@@ -34,6 +34,8 @@ export type TickerOptions = {
 export type Ticker = {
   /** Tries to take the tick of this second and does its duties; false when another process has it. */
   tick(): Promise<boolean>
+  /** Sweeps the gate, ten times a second; one that is found cold is rebuilt, and one that is back hears what it missed, without waiting for the tick. */
+  sweep(): Promise<void>
   /** When each duty last ended well, by this process. */
   readonly freshness: ReadonlyMap<Duty, Date>
 }
@@ -43,6 +45,7 @@ const PAGE = 500
 const ASKS_NOTHING: ReadonlySet<Duty> = new Set(['reservations', 'slots'])
 /** A configuration commits within this of its version, so reading this far back again misses none. */
 const OVERLAP_MS = 30_000
+const LOOK_AGAIN_MS = 500
 
 /**
  * The duties of the tick, none of which costs more than the slots, the recent changes or one page. Each may overlap with another
@@ -55,6 +58,8 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   const reoffering = createReoffering(context)
   let configuredUntil: Date | null = null
   let rebuilding: Promise<unknown> | null = null
+  let condition: GateCondition = 'warm'
+  let lookedAt = Number.NEGATIVE_INFINITY
   let damaged = false
 
   async function duty(name: Duty, work: () => Promise<void>): Promise<void> {
@@ -105,7 +110,6 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
       await publishEvents(context, moves.events)
     })
     if (!(await gateIsCurrent())) return true
-    await duty('reservations', () => sweepGate(context))
     await duty('capacities', () => refreshCapacities(context))
     await duty('configuration', deliverConfiguration)
     await duty('slots', () => comparer.compare())
@@ -114,5 +118,16 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     return true
   }
 
-  return { tick, freshness }
+  async function sweep(): Promise<void> {
+    const before = condition
+    condition = await sweepGate(context)
+    if (condition === 'warm') freshness.set('reservations', new Date())
+    if (condition === 'cold' && performance.now() - lookedAt > LOOK_AGAIN_MS) {
+      lookedAt = performance.now()
+      await gateIsCurrent()
+    }
+    if (condition === 'warm' && before === 'away') await duty('recent', () => reoffering.offerRecent())
+  }
+
+  return { tick, sweep, freshness }
 }

@@ -19,6 +19,20 @@ import {
 } from '../src/index.ts'
 import { createStaging, stagedDatabase, stagedGate, type Staging } from './staged-ports.ts'
 
+/** Clocks that the test moves, found before those of Postgres. */
+const CLOCKWORK = `
+  CREATE SCHEMA clockwork;
+  CREATE TABLE clockwork.skew (ms bigint NOT NULL);
+  INSERT INTO clockwork.skew VALUES (0);
+  CREATE FUNCTION clockwork.now() RETURNS timestamptz STABLE LANGUAGE sql
+    AS 'SELECT pg_catalog.now() + (SELECT ms FROM clockwork.skew) * interval ''1 millisecond''';
+  CREATE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
+    AS 'SELECT pg_catalog.clock_timestamp() + (SELECT ms FROM clockwork.skew) * interval ''1 millisecond''';
+  SET search_path = clockwork, pg_catalog, public;
+  ALTER TABLE attempts ALTER started_at SET DEFAULT now();
+  ALTER TABLE runs ALTER queued_at SET DEFAULT now();
+  DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = clockwork, pg_catalog, public', current_database()); END $$`
+
 type AcceptedAnew = Extract<Accepted, { outcome: 'accepted' }>
 export type RunRow = {
   readonly id: string
@@ -57,7 +71,7 @@ export type StagedFleet = {
   /** The run's job, started and claimed. */
   hold(runId: string, nodeId: string): Promise<ClaimedRun>
   finish(run: ClaimedRun, outcome?: AttemptOutcome): Promise<'finished' | 'fenced'>
-  /** Moves every clock that is compared: the gate's and, by their rows, Postgres'. */
+  /** Moves every clock that is compared: the gate's and Postgres'. */
   advance(ms: number): Promise<void>
   /** One tick, due at once. */
   tick(): Promise<void>
@@ -76,6 +90,7 @@ export const FAILED: AttemptOutcome = { kind: 'failed', failure: { code: 'agent_
 
 export async function openStagedFleet(): Promise<StagedFleet> {
   const [test, redis] = await Promise.all([createDatabase(), createRedis()])
+  await test.query(CLOCKWORK)
   const database = openDatabase({ url: test.url, poolSize: 12, onError: () => undefined })
   let skewMs = 0
   const gate = createGate({
@@ -174,14 +189,7 @@ export async function openStagedFleet(): Promise<StagedFleet> {
       }),
     async advance(ms) {
       skewMs += ms
-      await sql(`
-        DO $$ DECLARE span interval := '${ms} milliseconds'; BEGIN
-          LOCK TABLE sessions, runs, nodes IN EXCLUSIVE MODE;
-          UPDATE fleet SET ticked_at = ticked_at - span, raised_at = raised_at - span;
-          UPDATE sessions SET named_at = named_at - span WHERE named_at IS NOT NULL;
-          UPDATE runs SET not_before = not_before - span, expires_at = expires_at - span, offerable_at = offerable_at - span,
-            attempt_started_at = attempt_started_at - span WHERE status IN ('queued', 'running');
-        END $$`)
+      await sql('UPDATE clockwork.skew SET ms = $1', skewMs)
     },
     async tick() {
       await sql(`UPDATE fleet SET ticked_at = '-infinity'`)

@@ -32,8 +32,16 @@ export type Appended = {
 }
 
 /** Appends and numbers events, one answer an item, in order; null where the generation no longer holds the run. */
-export async function appendEvents(on: Queryable, batches: readonly EventBatch[]): Promise<readonly (Appended | null)[]> {
-  const items = batches.map((batch) => ({ run_id: batch.runId, generation: batch.generation, flush: batch.flush, events: batch.events }))
+export async function appendEvents(
+  on: Queryable,
+  batches: readonly EventBatch[],
+): Promise<readonly (Appended | null)[]> {
+  const items = batches.map((batch) => ({
+    run_id: batch.runId,
+    generation: batch.generation,
+    flush: batch.flush,
+    events: batch.events,
+  }))
   const rows = await execute(on, STATEMENT, [JSON.stringify(items)])
   return batches.map(({ runId, generation }) => {
     const row = rows.find((each) => each.run_id === runId && each.generation === generation)

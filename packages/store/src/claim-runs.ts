@@ -60,7 +60,11 @@ export type ClaimVerdict =
   | { readonly verdict: 'taken' | 'refused' | 'node_dead' }
 
 /** Claims runs for a node, one verdict an item, in order: `queued -> running`, the generation raised, the attempt opened. */
-export async function claimRuns(on: Queryable, nodeId: string, claims: readonly Claim[]): Promise<readonly ClaimVerdict[]> {
+export async function claimRuns(
+  on: Queryable,
+  nodeId: string,
+  claims: readonly Claim[],
+): Promise<readonly ClaimVerdict[]> {
   const items = claims.map((claim) => ({ run_id: claim.runId, admission: claim.admission }))
   const rows = await execute(on, STATEMENT, [nodeId, JSON.stringify(items)])
   return claims.map((claim) => {
@@ -69,6 +73,10 @@ export async function claimRuns(on: Queryable, nodeId: string, claims: readonly 
     if (row.verdict !== 'claimed' && row.verdict !== 'mine') return { verdict: row.verdict }
     const run = claimedRunSchema.safeParse(row.claimed)
     if (run.success) return { verdict: row.verdict, run: run.data }
-    return { verdict: 'unreadable', generation: HELD.parse(row.claimed).generation, problem: z.prettifyError(run.error) }
+    return {
+      verdict: 'unreadable',
+      generation: HELD.parse(row.claimed).generation,
+      problem: z.prettifyError(run.error),
+    }
   })
 }

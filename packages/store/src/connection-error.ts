@@ -1,7 +1,17 @@
 /** SQLSTATE classes and codes that mean: the server, the connection or a lock was the trouble, not the statement. */
 const PASSING = /^(08|53|57P|40001|40P01|55P03|57014)/
-const NODE_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENOENT'])
-const MESSAGES = /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|connection ended|not queryable/i
+const NODE_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENOENT',
+])
+const MESSAGES =
+  /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|connection ended|not queryable/i
 
 /** Whether trying again later can help: Postgres is away, starting, stopping, or refused for want of room. */
 export function isConnectionError(error: unknown): boolean {

@@ -5,10 +5,22 @@ import { execute, executeOne, type Queryable } from './statement.ts'
 
 const TAKE_TICK = { name: 'take_tick', text: 'SELECT take_tick() AS taken', row: z.object({ taken: z.boolean() }) }
 const AGE_NODES = { name: 'age_nodes', text: 'SELECT age_nodes() AS died', row: z.object({ died: z.int() }) }
-const TAKE_LOST = { name: 'take_lost', text: 'SELECT take_lost($1, $2) AS moves', row: z.object({ moves: movesSchema }) }
+const TAKE_LOST = {
+  name: 'take_lost',
+  text: 'SELECT take_lost($1, $2) AS moves',
+  row: z.object({ moves: movesSchema }),
+}
 const EXPIRE = { name: 'expire_runs', text: 'SELECT expire_runs($1) AS moves', row: z.object({ moves: movesSchema }) }
-const MAKE_DUE = { name: 'make_due', text: 'SELECT make_due($1) AS offers', row: z.object({ offers: z.array(offerSchema) }) }
-const MEND = { name: 'mend_sessions', text: 'SELECT mend_sessions($1) AS offers', row: z.object({ offers: z.array(offerSchema) }) }
+const MAKE_DUE = {
+  name: 'make_due',
+  text: 'SELECT make_due($1) AS offers',
+  row: z.object({ offers: z.array(offerSchema) }),
+}
+const MEND = {
+  name: 'mend_sessions',
+  text: 'SELECT mend_sessions($1) AS offers',
+  row: z.object({ offers: z.array(offerSchema) }),
+}
 const IDS = z.object({ id: z.string() })
 const RECENT = {
   name: 'recently_offerable',
@@ -58,7 +70,11 @@ const STATUSES = {
   text: `SELECT id, status, admission FROM runs WHERE id = ANY ($1)`,
   row: z.object({ id: z.string(), status: z.string(), admission: z.int() }),
 }
-const RAISE = { name: 'raise_epoch', text: 'SELECT raise_epoch() AS epoch', row: z.object({ epoch: z.int().nullable() }) }
+const RAISE = {
+  name: 'raise_epoch',
+  text: 'SELECT raise_epoch() AS epoch',
+  row: z.object({ epoch: z.int().nullable() }),
+}
 const EPOCH = { name: 'read_epoch', text: 'SELECT epoch FROM fleet', row: z.object({ epoch: z.int() }) }
 const BURN = {
   name: 'burn_admission',
@@ -75,7 +91,8 @@ export const ageNodes = async (on: Queryable): Promise<number> => (await execute
 export const takeLost = async (on: Queryable, lossesMax: number, limit: number): Promise<Moves> =>
   (await executeOne(on, TAKE_LOST, [lossesMax, limit])).moves
 
-export const expireRuns = async (on: Queryable, limit: number): Promise<Moves> => (await executeOne(on, EXPIRE, [limit])).moves
+export const expireRuns = async (on: Queryable, limit: number): Promise<Moves> =>
+  (await executeOne(on, EXPIRE, [limit])).moves
 
 /** Runs whose time has come join their session's order; answers what is to be offered. */
 export const makeDue = async (on: Queryable, limit: number): Promise<readonly Offer[]> =>
@@ -96,11 +113,21 @@ export const offerablePage = (on: Queryable, afterId: string, limit: number): Pr
 export const offersOf = async (on: Queryable, runIds: readonly string[]): Promise<readonly Offer[]> =>
   runIds.length === 0 ? [] : (await execute(on, OFFERS, [runIds])).map((row) => row.offer)
 
-export type Held = { readonly runId: string; readonly admission: number; readonly nodeId: string; readonly offer: Offer }
+export type Held = {
+  readonly runId: string
+  readonly admission: number
+  readonly nodeId: string
+  readonly offer: Offer
+}
 
 /** Every run that a node holds, with the admission it runs under. */
 export const heldRuns = async (on: Queryable): Promise<readonly Held[]> =>
-  (await execute(on, HELD, [])).map((row) => ({ runId: row.id, admission: row.admission, nodeId: row.node_id, offer: row.offer }))
+  (await execute(on, HELD, [])).map((row) => ({
+    runId: row.id,
+    admission: row.admission,
+    nodeId: row.node_id,
+    offer: row.offer,
+  }))
 
 export const nodeStates = (on: Queryable, nodeIds: readonly string[]): Promise<z.infer<typeof NODES.row>[]> =>
   execute(on, NODES, [nodeIds])

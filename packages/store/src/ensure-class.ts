@@ -1,7 +1,7 @@
 import type { ClassPolicy, Pool } from '@muster/contracts'
 import { z } from 'zod'
-import { execute } from './statement.ts'
 import type { Database } from './database.ts'
+import { execute } from './statement.ts'
 
 const STATEMENT = {
   name: 'ensure_class',

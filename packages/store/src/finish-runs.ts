@@ -3,7 +3,11 @@ import { z } from 'zod'
 import { type Moves, movesSchema } from './moves.ts'
 import { executeOne, type Queryable } from './statement.ts'
 
-const STATEMENT = { name: 'finish_runs', text: 'SELECT finish_runs($1) AS moves', row: z.object({ moves: movesSchema }) }
+const STATEMENT = {
+  name: 'finish_runs',
+  text: 'SELECT finish_runs($1) AS moves',
+  row: z.object({ moves: movesSchema }),
+}
 
 export type Finish = AttemptFacts & { readonly runId: string; readonly generation: number; readonly end: AttemptEnd }
 

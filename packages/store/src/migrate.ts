@@ -22,7 +22,8 @@ export async function migrate(databaseUrl: string, migrationsDir: string): Promi
       if (checksum === undefined) {
         await apply(client, migration)
         done.push(migration.name)
-      } else if (checksum !== migration.checksum) throw new Error(`migration ${migration.name} was changed after it was applied`)
+      } else if (checksum !== migration.checksum)
+        throw new Error(`migration ${migration.name} was changed after it was applied`)
     }
     return done
   } finally {

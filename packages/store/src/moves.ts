@@ -1,7 +1,6 @@
 import { eventTypeSchema, keptObjectSchema, type RunEvent, runIdSchema, runStatusSchema } from '@muster/contracts'
 import { z } from 'zod'
 import { offerSchema } from './offer.ts'
-import { storedObject } from './stored-json.ts'
 
 /** An event as a statement answers it, made the event that clients see. */
 export const storedEventSchema = z

@@ -29,6 +29,11 @@ const DISCONNECT = {
   text: `UPDATE nodes SET status = 'disconnected', last_beat_at = now() WHERE id = $1 AND status IN ('active', 'draining')`,
   row: NOTHING,
 }
+const DRAIN = {
+  name: 'drain_node',
+  text: `UPDATE nodes SET status = 'draining' WHERE id = $1 AND status = 'active'`,
+  row: NOTHING,
+}
 const CAPACITIES = {
   name: 'pool_capacities',
   text: `SELECT p.key AS pool, sum(CASE WHEN n.status = 'active' THEN p.value::integer ELSE 0 END)::integer AS slots
@@ -63,6 +68,11 @@ export async function registerNode(on: Queryable, node: NodeRegistration): Promi
   ])
 }
 
+/** A node that takes no more: its slots count for nothing from now on. */
+export async function drainNode(on: Queryable, nodeId: string): Promise<void> {
+  await execute(on, DRAIN, [nodeId])
+}
+
 /** A node that stops in order: what it still holds is taken by the next tick. */
 export async function disconnectNode(on: Queryable, nodeId: string): Promise<void> {
   await execute(on, DISCONNECT, [nodeId])
@@ -85,7 +95,11 @@ export type Beat = {
 }
 export type BeatAnswer =
   | { readonly alive: false }
-  | { readonly alive: true; readonly lost: readonly HeldPair[]; readonly cancel: readonly (HeldPair & { reason: string | null })[] }
+  | {
+      readonly alive: true
+      readonly lost: readonly HeldPair[]
+      readonly cancel: readonly (HeldPair & { reason: string | null })[]
+    }
 
 /** Says that a node lives and what it has in hand; hears what it lost and what to cancel, in the same pairs. */
 export async function beatNode(on: Queryable, beat: Beat): Promise<BeatAnswer> {
@@ -97,7 +111,10 @@ export async function beatNode(on: Queryable, beat: Beat): Promise<BeatAnswer> {
     beat.phase === 'draining',
   ])
   if (answer === null) return { alive: false }
-  const pair = (each: { run_id: string; generation: number }): HeldPair => ({ runId: each.run_id, generation: each.generation })
+  const pair = (each: { run_id: string; generation: number }): HeldPair => ({
+    runId: each.run_id,
+    generation: each.generation,
+  })
   return {
     alive: true,
     lost: answer.lost.map(pair),

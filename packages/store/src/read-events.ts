@@ -1,7 +1,6 @@
-import { eventTypeSchema, type RunEvent, type RunStatus, runStatusSchema } from '@muster/contracts'
+import { eventTypeSchema, keptObjectSchema, type RunEvent, type RunStatus, runStatusSchema } from '@muster/contracts'
 import { z } from 'zod'
 import { execute, type Queryable } from './statement.ts'
-import { storedObject } from './stored-json.ts'
 import { timestamp } from './timestamp.ts'
 
 const EVENTS = {
@@ -13,7 +12,7 @@ const EVENTS = {
     attempt: z.int().nullable(),
     type: eventTypeSchema,
     at: timestamp,
-    data: storedObject,
+    data: keptObjectSchema,
   }),
 }
 const LOG = {

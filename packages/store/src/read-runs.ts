@@ -1,4 +1,4 @@
-import { type Attempt, attemptSchema, type Run, runSchema } from '@muster/contracts'
+import { type Attempt, attemptSchema, keptObjectSchema, keptValueSchema, type Run, runSchema } from '@muster/contracts'
 import { NO_USAGE } from '@muster/core'
 import type { Database } from './database.ts'
 import { firstIdAt } from './first-id-at.ts'
@@ -7,9 +7,8 @@ import { type ListFilter, whereAgent, whereText } from './list-filter.ts'
 import { ordinaryRead } from './ordinary-read.ts'
 import { type Page, type PageRequest, pageFrom } from './page.ts'
 import { whereSession } from './read-sessions.ts'
-import { storedObject, storedValue } from './stored-json.ts'
 
-const RESOURCE = runSchema.extend({ metadata: storedObject, output: storedValue.nullable() })
+const RESOURCE = runSchema.extend({ metadata: keptObjectSchema, output: keptValueSchema.nullable() })
 
 export async function findRun({ prisma }: Database, workspaceId: string, id: string): Promise<Run | null> {
   const row = await ordinaryRead(() => prisma.run.findFirst({ where: { workspaceId, id } }))

@@ -1,10 +1,9 @@
-import { type Snapshot, snapshotSchema } from '@muster/contracts'
+import { keptValueSchema, type Snapshot, snapshotSchema } from '@muster/contracts'
 import type { Database } from './database.ts'
 import { ordinaryRead } from './ordinary-read.ts'
 import { type Page, type PageRequest, pageFrom } from './page.ts'
-import { storedValue } from './stored-json.ts'
 
-const RESOURCE = snapshotSchema.extend({ state: storedValue.nullable() })
+const RESOURCE = snapshotSchema.extend({ state: keptValueSchema.nullable() })
 
 /** The snapshots of a run, newest first; `before` is a number. */
 export async function listSnapshots({ prisma }: Database, runId: string, page: PageRequest): Promise<Page<Snapshot>> {

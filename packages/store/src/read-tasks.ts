@@ -1,13 +1,12 @@
-import { type Task, taskSchema } from '@muster/contracts'
+import { keptObjectSchema, keptValueSchema, type Task, taskSchema } from '@muster/contracts'
 import type { Database } from './database.ts'
 import type { Task as TaskRow } from './generated/client.ts'
 import { type ListFilter, whereAgent, whereCreated, whereText } from './list-filter.ts'
 import { ordinaryRead } from './ordinary-read.ts'
 import { type Page, type PageRequest, pageFrom } from './page.ts'
 import { whereSession } from './read-sessions.ts'
-import { storedObject, storedValue } from './stored-json.ts'
 
-const RESOURCE = taskSchema.extend({ metadata: storedObject, output: storedValue.nullable() })
+const RESOURCE = taskSchema.extend({ metadata: keptObjectSchema, output: keptValueSchema.nullable() })
 
 export async function findTask({ prisma }: Database, workspaceId: string, id: string): Promise<Task | null> {
   const row = await ordinaryRead(() => prisma.task.findFirst({ where: { workspaceId, id } }))

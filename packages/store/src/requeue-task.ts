@@ -8,7 +8,9 @@ const STATEMENT = {
   name: 'requeue_task',
   text: 'SELECT requeue_task($1, $2) AS answer',
   row: z.object({
-    answer: z.object({ outcome: z.enum(['requeued', 'refused']), status: taskStatusSchema, offers: z.array(offerSchema) }).nullable(),
+    answer: z
+      .object({ outcome: z.enum(['requeued', 'refused']), status: taskStatusSchema, offers: z.array(offerSchema) })
+      .nullable(),
   }),
 }
 

@@ -37,7 +37,8 @@ async function run(on: Queryable, query: pg.QueryConfig): Promise<pg.QueryResult
   try {
     return await on.query(query)
   } catch (error) {
-    if (isConnectionError(error)) throw new AppError('unavailable', 'the database cannot be reached', { retryAfterMs: 1000, cause: error })
+    if (isConnectionError(error))
+      throw new AppError('unavailable', 'the database cannot be reached', { retryAfterMs: 1000, cause: error })
     throw error
   }
 }

@@ -1,5 +1,5 @@
 import { RUN_STATUSES, TASK_STATUSES } from '@muster/contracts'
-import { RUN_LIFECYCLE, TASK_LIFECYCLE, taskStatusOf } from '@muster/core'
+import { newId, RUN_LIFECYCLE, TASK_LIFECYCLE, taskStatusOf } from '@muster/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   ageNodes,
@@ -15,7 +15,6 @@ import {
   requeueTask,
   takeLost,
 } from '../src/index.ts'
-import { newId } from '@muster/core'
 import { failed, openRoad, type Road, succeeded } from './road-fixture.ts'
 
 let road: Road
@@ -25,8 +24,12 @@ beforeAll(async () => {
 afterAll(() => road.close())
 
 const statusOf = (runId: string) =>
-  road.one<{ status: string; generation: number; last_seq: number }>('SELECT status, generation, last_seq FROM runs WHERE id = $1', runId)
-const taskOf = async (taskId: string) => (await road.one<{ status: string }>('SELECT status FROM tasks WHERE id = $1', taskId)).status
+  road.one<{ status: string; generation: number; last_seq: number }>(
+    'SELECT status, generation, last_seq FROM runs WHERE id = $1',
+    runId,
+  )
+const taskOf = async (taskId: string) =>
+  (await road.one<{ status: string }>('SELECT status FROM tasks WHERE id = $1', taskId)).status
 
 describe('the lifecycles', () => {
   test('Postgres allows exactly the pairs that core allows', async () => {
@@ -42,7 +45,11 @@ describe('the lifecycles', () => {
   test('Postgres and core derive the same task status from a run', async () => {
     for (const status of RUN_STATUSES)
       for (const scheduled of [true, false]) {
-        const { derived } = await road.one<{ derived: string }>('SELECT task_status_of($1, $2) AS derived', status, scheduled)
+        const { derived } = await road.one<{ derived: string }>(
+          'SELECT task_status_of($1, $2) AS derived',
+          status,
+          scheduled,
+        )
         expect(derived).toBe(taskStatusOf({ status, scheduled }))
       }
   })
@@ -82,7 +89,9 @@ describe('a run', () => {
     const { moved, events } = await road.end(run, succeeded)
     expect(moved).toEqual([{ runId: run.run_id, status: 'succeeded', generation: 2, admission: run.admission }])
     expect(events).toMatchObject([{ seq: 6, type: 'run.finished', data: { status: 'succeeded', output: 'done' } }])
-    const { rows } = await road.database.pool.query('SELECT seq, type FROM events WHERE run_id = $1 ORDER BY seq', [run.run_id])
+    const { rows } = await road.database.pool.query('SELECT seq, type FROM events WHERE run_id = $1 ORDER BY seq', [
+      run.run_id,
+    ])
     expect(rows.map((row) => `${row.seq} ${row.type}`)).toEqual([
       '1 run.queued',
       '2 run.started',
@@ -91,10 +100,22 @@ describe('a run', () => {
       '5 agent.snapshot',
       '6 run.finished',
     ])
-    const snapshots = await road.database.pool.query('SELECT seq, status FROM snapshots WHERE run_id = $1 ORDER BY seq', [run.run_id])
-    expect(snapshots.rows.map((row) => `${row.seq} ${row.status}`)).toEqual(['1 queued', '2 running', '3 running', '4 running', '5 succeeded'])
+    const snapshots = await road.database.pool.query(
+      'SELECT seq, status FROM snapshots WHERE run_id = $1 ORDER BY seq',
+      [run.run_id],
+    )
+    expect(snapshots.rows.map((row) => `${row.seq} ${row.status}`)).toEqual([
+      '1 queued',
+      '2 running',
+      '3 running',
+      '4 running',
+      '5 succeeded',
+    ])
     expect(await taskOf(verdict.task_id)).toBe('completed')
-    expect(await road.one('SELECT status, exit_code FROM attempts WHERE run_id = $1', run.run_id)).toEqual({ status: 'succeeded', exit_code: 0 })
+    expect(await road.one('SELECT status, exit_code FROM attempts WHERE run_id = $1', run.run_id)).toEqual({
+      status: 'succeeded',
+      exit_code: 0,
+    })
   })
 
   test('that fails is tried again and ends a dead letter when its tries are used up', async () => {
@@ -108,7 +129,10 @@ describe('a run', () => {
     expect(await taskOf(task_id)).toBe('dead_letter')
     const requeued = await requeueTask(road.database.pool, task_id, newId('run'))
     expect(requeued).toMatchObject({ outcome: 'requeued', status: 'pending' })
-    expect(await requeueTask(road.database.pool, task_id, newId('run'))).toMatchObject({ outcome: 'refused', status: 'pending' })
+    expect(await requeueTask(road.database.pool, task_id, newId('run'))).toMatchObject({
+      outcome: 'refused',
+      status: 'pending',
+    })
   })
 
   test('goes back to Postgres with its saved state for the next attempt', async () => {
@@ -157,7 +181,9 @@ describe('a claim', () => {
     await road.end(old, { kind: 'handed_back', progressed: false })
     const current = await road.held(node, run_id)
     const events = [{ type: 'agent.log', data: { text: 'late' } }] as const
-    expect(await appendEvents(road.database.pool, [{ runId: run_id, generation: old.generation, flush: 1, events }])).toEqual([null])
+    expect(
+      await appendEvents(road.database.pool, [{ runId: run_id, generation: old.generation, flush: 1, events }]),
+    ).toEqual([null])
     expect((await road.end(old, succeeded)).moved).toEqual([])
     expect((await road.end(current, succeeded)).moved).toHaveLength(1)
   })
@@ -166,7 +192,12 @@ describe('a claim', () => {
 describe('a session', () => {
   test('offers one run at a time, in order of acceptance, and names the next at every kind of end', async () => {
     const key = 'orders'
-    const verdicts = await road.accept({ session_key: key }, { session_key: key }, { session_key: key }, { session_key: key })
+    const verdicts = await road.accept(
+      { session_key: key },
+      { session_key: key },
+      { session_key: key },
+      { session_key: key },
+    )
     expect(verdicts.map((verdict) => verdict.offerable)).toEqual([true, false, false, false])
     expect(new Set(verdicts.map((verdict) => verdict.session_id)).size).toBe(1)
     const [first, second, third, fourth] = verdicts.map((verdict) => verdict.run_id)
@@ -190,14 +221,22 @@ describe('a session', () => {
     expect(released.moved).toMatchObject([{ status: 'cancelled' }])
     expect(released.offers.map((offer) => offer.runId)).toEqual([two?.run_id])
     expect((await road.end(held, succeeded)).moved).toEqual([])
-    const { failure } = await road.one<{ failure: { code: string } }>('SELECT failure FROM runs WHERE id = $1', one?.run_id)
+    const { failure } = await road.one<{ failure: { code: string } }>(
+      'SELECT failure FROM runs WHERE id = $1',
+      one?.run_id,
+    )
     expect(failure.code).toBe('session_released')
   })
 
   test('lets a command that is not due join when it becomes due, behind what came before', async () => {
-    const [later, now] = await road.accept({ session_key: 'due', delay_ms: 1 }, { session_key: 'due', delay_ms: 3_600_000 })
+    const [later, now] = await road.accept(
+      { session_key: 'due', delay_ms: 1 },
+      { session_key: 'due', delay_ms: 3_600_000 },
+    )
     expect(later?.offerable || now?.offerable).toBe(false)
-    await road.database.pool.query(`UPDATE runs SET not_before = now() - interval '1 second' WHERE id = $1`, [later?.run_id])
+    await road.database.pool.query(`UPDATE runs SET not_before = now() - interval '1 second' WHERE id = $1`, [
+      later?.run_id,
+    ])
     const third = await road.acceptOne({ session_key: 'due' })
     expect(third.offerable).toBe(true)
     expect(await makeDue(road.database.pool, 100)).toEqual([])
@@ -226,7 +265,12 @@ describe('one idempotency key', () => {
     const [first] = await acceptCommands(road.database.pool, items)
     const [second] = await acceptCommands(road.database.pool, items)
     expect(first?.outcome).toBe('accepted')
-    expect(second).toMatchObject({ outcome: 'repeated', task_id: first?.task_id, run_id: first?.run_id, session_id: first?.session_id })
+    expect(second).toMatchObject({
+      outcome: 'repeated',
+      task_id: first?.task_id,
+      run_id: first?.run_id,
+      session_id: first?.session_id,
+    })
   })
 })
 
@@ -243,7 +287,10 @@ describe('the duties', () => {
       await ageNodes(road.database.pool)
     }
     const taken = await takeLost(road.database.pool, 5, 100)
-    expect(taken.moved.find((each) => each.runId === run_id)).toMatchObject({ status: 'queued', admission: run.admission })
+    expect(taken.moved.find((each) => each.runId === run_id)).toMatchObject({
+      status: 'queued',
+      admission: run.admission,
+    })
     expect(taken.offers.find((offer) => offer.runId === run_id)).toMatchObject({ front: true })
     expect(await beat(dying, [pair])).toEqual({ alive: false })
     expect(await beat(living, [pair])).toMatchObject({ alive: true, lost: [pair] })
@@ -276,12 +323,15 @@ describe('the duties', () => {
     const node = await road.node()
     const { run_id } = await road.acceptOne()
     await road.held(node, run_id)
-    const silent = () => beatNode(road.database.pool, { nodeId: node, held: [], claiming: [], used: 0, phase: 'active' })
+    const silent = () =>
+      beatNode(road.database.pool, { nodeId: node, held: [], claiming: [], used: 0, phase: 'active' })
     await silent()
     await silent()
     await takeLost(road.database.pool, 5, 100)
     expect((await statusOf(run_id)).status).toBe('running')
-    await road.database.pool.query(`UPDATE runs SET attempt_started_at = now() - interval '4 seconds' WHERE id = $1`, [run_id])
+    await road.database.pool.query(`UPDATE runs SET attempt_started_at = now() - interval '4 seconds' WHERE id = $1`, [
+      run_id,
+    ])
     await takeLost(road.database.pool, 5, 100)
     expect((await statusOf(run_id)).status).toBe('queued')
   })
@@ -291,7 +341,9 @@ describe('the duties', () => {
     await road.database.pool.query(`UPDATE runs SET expires_at = now() - interval '1 second' WHERE id = $1`, [run_id])
     await expireRuns(road.database.pool, 100)
     expect(await taskOf(task_id)).toBe('cancelled')
-    expect(await road.one('SELECT failure FROM runs WHERE id = $1', run_id)).toMatchObject({ failure: { code: 'expired' } })
+    expect(await road.one('SELECT failure FROM runs WHERE id = $1', run_id)).toMatchObject({
+      failure: { code: 'expired' },
+    })
   })
 
   test('the epoch is raised at most once in 3 s, and an older admission claims nothing any more', async () => {

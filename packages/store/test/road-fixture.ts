@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { DEFAULT_POLICY } from '@muster/contracts'
-import { admissionOf, type AttemptOutcome, endAttempt, NO_USAGE, newId } from '@muster/core'
+import { type AttemptOutcome, admissionOf, endAttempt, NO_USAGE, newId } from '@muster/core'
 import { createDatabase } from '@muster/testkit'
 import {
   type AcceptItem,
@@ -41,7 +41,10 @@ export async function openRoad(): Promise<Road> {
   const fresh = await createDatabase()
   const database = openDatabase({ url: fresh.url, poolSize: 8, onError: () => undefined })
   const { resource: workspace } = await createWorkspace(database, { key: 'acme' })
-  const { resource: agent } = await createAgent(database, workspace.id, { key: 'echo', config: { runner: 'process', command: ['true'] } })
+  const { resource: agent } = await createAgent(database, workspace.id, {
+    key: 'echo',
+    config: { runner: 'process', command: ['true'] },
+  })
   let counter = 0
   const admission = () => admissionOf(1, ++counter)
 
@@ -95,7 +98,15 @@ export async function openRoad(): Promise<Road> {
     },
     async node(pools = { bubblewrap: 4 }) {
       const id = newId('node')
-      const facts = { host: 'here', hostIdentity: randomUUID(), pid: 1, address: null, labels: {}, metadata: {}, version: '0' }
+      const facts = {
+        host: 'here',
+        hostIdentity: randomUUID(),
+        pid: 1,
+        address: null,
+        labels: {},
+        metadata: {},
+        version: '0',
+      }
       await registerNode(database.pool, { id, pools, ...facts })
       return id
     },
@@ -114,7 +125,13 @@ export async function openRoad(): Promise<Road> {
         handBacks: run.hand_backs,
         retry: run.policy.retry,
       }
-      const finish = { runId: run.run_id, generation: run.generation, end: endAttempt(held, outcome), usage: NO_USAGE, limits: {} }
+      const finish = {
+        runId: run.run_id,
+        generation: run.generation,
+        end: endAttempt(held, outcome),
+        usage: NO_USAGE,
+        limits: {},
+      }
       return finishRuns(database.pool, [finish])
     },
     async one<Row>(sql: string, ...values: unknown[]) {

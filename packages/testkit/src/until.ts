@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export type UntilOptions = {
-  /** How long to go on asking; 10 s unless told. */
+  /** How long to go on asking; 20 s unless told. */
   readonly deadlineMs?: number
   readonly everyMs?: number
   /** What is waited for, for the message when it does not come. */
@@ -11,7 +11,7 @@ export type UntilOptions = {
 /** Asks until the answer is neither false, null nor undefined, and gives it back. An answer that throws counts as "not yet". */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { deadlineMs = 10_000, everyMs = 20, what = 'the condition' }: UntilOptions = {},
+  { deadlineMs = 20_000, everyMs = 20, what = 'the condition' }: UntilOptions = {},
 ): Promise<Exclude<T, false | null | undefined>> {
   const deadline = performance.now() + deadlineMs
   let last: unknown

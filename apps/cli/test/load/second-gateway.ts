@@ -14,7 +14,10 @@ export type SecondGateway = {
 const PROGRAM = fileURLToPath(new URL('../../../gateway/src/main.ts', import.meta.url))
 
 /** One more gateway of a fleet that runs, on a port of its own. */
-export async function startSecondGateway(facts: FleetFacts, env: Readonly<Record<string, string>> = {}): Promise<SecondGateway> {
+export async function startSecondGateway(
+  facts: FleetFacts,
+  env: Readonly<Record<string, string>> = {},
+): Promise<SecondGateway> {
   const child = spawn(process.execPath, [PROGRAM], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {

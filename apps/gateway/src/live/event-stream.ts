@@ -12,13 +12,15 @@ export type EventStreamOptions = {
   readonly open: (signal: AbortSignal) => AsyncIterable<readonly RunEvent[]>
   readonly log: EngineLog
   readonly runId: string
+  /** How long a client may take nothing; a minute unless told. */
+  readonly stuckMs?: number
 }
 
 /**
  * Batches of events as server-sent events: `id` is the number, `event` the type. Reads no further than the client has taken; a client
- * that takes nothing for a minute is dropped. A comment goes out every 15 s, so that a dead connection shows.
+ * that takes nothing for too long is dropped. A comment goes out every 15 s, so that a dead connection shows.
  */
-export function eventStream({ open, log, runId }: EventStreamOptions): ReadableStream<Uint8Array> {
+export function eventStream({ open, log, runId, stuckMs = STUCK_MS }: EventStreamOptions): ReadableStream<Uint8Array> {
   const text = new TextEncoder()
   const leaving = new AbortController()
   let makeRoom: (() => void) | null = null
@@ -46,7 +48,7 @@ export function eventStream({ open, log, runId }: EventStreamOptions): ReadableS
   const roomInTime = async (): Promise<boolean> => {
     if (leaving.signal.aborted) return true
     const { promise, resolve } = Promise.withResolvers<boolean>()
-    const stuck = setTimeout(() => resolve(false), STUCK_MS)
+    const stuck = setTimeout(() => resolve(false), stuckMs)
     makeRoom = () => resolve(true)
     leaving.signal.addEventListener('abort', makeRoom, { once: true })
     try {

@@ -19,7 +19,12 @@ export type ToBeat =
 
 /** To the main thread: what each beat was answered. */
 export type FromBeat =
-  | { readonly type: 'answer'; readonly nodeId: string; readonly lost: readonly HeldPair[]; readonly cancel: readonly (HeldPair & { readonly reason: string | null })[] }
+  | {
+      readonly type: 'answer'
+      readonly nodeId: string
+      readonly lost: readonly HeldPair[]
+      readonly cancel: readonly (HeldPair & { readonly reason: string | null })[]
+    }
   /** The database knows this node as dead. */
   | { readonly type: 'dead'; readonly nodeId: string }
   /** No beat got through for 30 s. */

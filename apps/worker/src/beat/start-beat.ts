@@ -31,7 +31,10 @@ export type BeatListener = {
 const TURN_MS = 500
 
 /** Starts the beat in a thread of its own. */
-export function startBeat(options: { readonly databaseUrl: string; readonly nodeId: string }, listener: BeatListener): Beat {
+export function startBeat(
+  options: { readonly databaseUrl: string; readonly nodeId: string },
+  listener: BeatListener,
+): Beat {
   const turns = new SharedArrayBuffer(4)
   const turn = setInterval(() => Atomics.add(new Int32Array(turns), 0, 1), TURN_MS)
   const thread = new Worker(new URL('./beat-thread.ts', import.meta.url), { workerData: { ...options, turns } })

@@ -92,8 +92,9 @@ async function initialise(site: ServerSite, binaries: string, data: string): Pro
     await running
   }
   const locale = ['--encoding=UTF8', '--no-locale', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+  const care = site.settings['fsync'] === 'off' ? ['--no-sync'] : []
   const access = [`--username=${ROLE}`, '--auth=scram-sha-256', `--pwfile=${passwordFile}`]
-  await runAsServer('initdb', [`--pgdata=${cluster}`, ...locale, ...access, '--no-instructions'], '')
+  await runAsServer('initdb', [`--pgdata=${cluster}`, ...locale, ...access, ...care, '--no-instructions'], '')
   await runAsServer('postgres', ['--single', '-D', cluster, 'postgres'], `create database ${DATABASE}\n`)
   renameSync(cluster, data)
   rmSync(draft, { recursive: true })

@@ -1,0 +1,66 @@
+import { until } from '@muster/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { RunDesk } from '../src/run-desk.ts'
+import { openSmallFleet, type SmallFleet } from './small-fleet.ts'
+
+const SHELL = `IFS= read -r line; node -p 'JSON.parse(process.argv[1]).message' "$line" > /tmp/s; exec bash /tmp/s`
+
+let fleet: SmallFleet
+beforeAll(async () => {
+  fleet = await openSmallFleet()
+  await fleet.agent('shell', { command: ['/bin/bash', '-c', SHELL] })
+})
+afterAll(() => fleet.close())
+
+const slots = (env: Record<string, string>) => fleet.worker({ MUSTER_POOLS: 'bubblewrap:4', MUSTER_DRAIN_MS: '0', ...env })
+
+test('a drain hands back what still runs, charges no try, and the next worker goes on in the same folder', async () => {
+  const leaving = await slots({})
+  const { run } = await fleet.submit({ agent: 'shell', message: '[ -e mark ] && echo done && exit; touch mark; echo ready; sleep 600' })
+  await until(async () => (await fleet.events(run.id)).some((event) => event.type === 'agent.log'), { deadlineMs: 20_000 })
+  await leaving.drain()
+  expect(await fleet.run(run.id)).toMatchObject({ status: 'queued', attempt_count: 0, hand_backs: 1, front: true })
+  const staying = await slots({})
+  expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ status: 'succeeded', output: 'done', attempt_count: 1 })
+  expect((await fleet.attempts(run.id)).map((attempt) => attempt.status)).toEqual(['handed_back', 'succeeded'])
+  await staying.drain()
+})
+
+test('a run handed back five times without progress stays to the last limit and then counts as lost', async () => {
+  const { run } = await fleet.submit({ agent: 'shell', message: 'sleep 600' })
+  await fleet.database.pool.query('UPDATE runs SET hand_backs = 5 WHERE id = $1', [run.id])
+  const leaving = await slots({ MUSTER_DRAIN_MAX_MS: '300' })
+  await fleet.run(run.id, 'running')
+  await until(async () => (await fleet.gate.lookup([run.id])).kind === 'warm')
+  await leaving.drain()
+  const taking = await slots({})
+  await until(async () => (await fleet.attempts(run.id))[0]?.status === 'lost', { deadlineMs: 15_000 })
+  expect(await fleet.run(run.id)).toMatchObject({ losses: 1, hand_backs: 5, attempt_count: 0 })
+  await taking.drain()
+})
+
+test('a job that arrives after a drain began is dropped untouched', async () => {
+  const untouched = (): never => {
+    throw new Error('the desk touched a job')
+  }
+  const gate = { ...fleet.gate, start: untouched }
+  const beat = { hold: untouched, drop: untouched, claiming: untouched, claimed: untouched, renew: untouched, draining: untouched, hurry: untouched, stop: untouched }
+  const desk = new RunDesk({
+    context: { ...fleet.context, gate },
+    holder: { claim: untouched, finish: untouched },
+    beat,
+    lossesMax: 5,
+    cancelGraceMs: 0,
+    nodeId: () => 'nod_01arz3ndektsv4rrffq69g5fav',
+    onNodeDead: untouched,
+    parts: {
+      sandboxes: new Map(),
+      folders: { open: untouched, replace: untouched, remove: untouched },
+      writer: untouched as never,
+      hostIdentity: 'here',
+      holds: untouched,
+    },
+  })
+  desk.close()
+  await desk.take({ run_id: 'run_01arz3ndektsv4rrffq69g5fav', admission: 1 })
+})

@@ -1,0 +1,75 @@
+import { checkInvariants } from '@muster/engine'
+import { createPostgres, type TestServer, until } from '@muster/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openSmallFleet, type SmallFleet } from './small-fleet.ts'
+
+const SHELL = `IFS= read -r line; node -p 'JSON.parse(process.argv[1]).message' "$line" > /tmp/s; exec bash /tmp/s`
+
+let postgres: TestServer
+let fleet: SmallFleet
+beforeAll(async () => {
+  postgres = await createPostgres()
+  fleet = await openSmallFleet({ postgresUrl: postgres.url })
+  await fleet.agent('shell', { command: ['/bin/bash', '-c', SHELL] })
+  await fleet.worker({ MUSTER_POOLS: 'bubblewrap:4', MUSTER_DRAIN_MS: '0' })
+})
+afterAll(async () => {
+  await fleet.close()
+  await postgres[Symbol.asyncDispose]()
+})
+
+const saying = (runId: string, text: string) =>
+  until(async () => (await fleet.events(runId)).some((event) => JSON.stringify(event.data).includes(text)), {
+    deadlineMs: 20_000,
+    what: `${runId} to say ${text}`,
+  })
+const nodeOf = async (runId: string): Promise<string> => (await fleet.run(runId, 'running')).node_id
+
+test('a node that is declared dead kills what it lost before the run starts again, and comes back as another', async () => {
+  const message = 'if [ -e mark ]; then wc -l < log; sleep 0.4; wc -l < log; exit; fi; touch mark; echo ready; while :; do echo x >> log; sleep 0.02; done'
+  const { run } = await fleet.submit({ agent: 'shell', message })
+  await saying(run.id, 'ready')
+  const dead = await nodeOf(run.id)
+  await fleet.database.pool.query(`UPDATE nodes SET status = 'inactive' WHERE id = $1`, [dead])
+  const done = await fleet.run(run.id, 'succeeded', 'failed')
+  const [before, after] = String(done.output).split('\n')
+  expect(Number(before)).toBeGreaterThan(0)
+  expect(after).toBe(before)
+  const attempts = await fleet.attempts(run.id)
+  expect(attempts.map((attempt) => attempt.status)).toEqual(['lost', 'succeeded'])
+  expect(attempts[1]?.node_id).not.toBe(dead)
+})
+
+test('a flush of Redis disturbs no run of a living worker, and what waits starts after it', async () => {
+  const first = await fleet.submit({ agent: 'shell', message: 'echo ready; sleep 3; echo first' })
+  await saying(first.run.id, 'ready')
+  await fleet.redis.command('FLUSHALL')
+  const second = await fleet.submit({ agent: 'shell', message: 'echo second' })
+  expect(await fleet.run(second.run.id, 'succeeded', 'failed')).toMatchObject({ output: 'second' })
+  expect(await fleet.run(first.run.id, 'succeeded', 'failed')).toMatchObject({ status: 'succeeded', generation: 2 })
+  expect(await fleet.attempts(first.run.id)).toHaveLength(1)
+})
+
+test('a restart of Postgres loses no run: what runs goes on, ends and is kept, and jobs are taken again', async () => {
+  const { run } = await fleet.submit({ agent: 'shell', message: 'echo ready; sleep 1; echo more; sleep 1; echo done' })
+  await saying(run.id, 'ready')
+  await postgres.restart()
+  expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ status: 'succeeded', generation: 2 })
+  const events = await fleet.events(run.id)
+  expect(events.map((event) => event.seq)).toEqual(events.map((_, index) => index + 1))
+  const next = await until(() => fleet.submit({ agent: 'shell', message: 'echo again' }).catch(() => null))
+  expect(await fleet.run(next.run.id, 'succeeded', 'failed')).toMatchObject({ output: 'again' })
+})
+
+test('a restart of Redis loses no run', async () => {
+  const { run } = await fleet.submit({ agent: 'shell', message: 'echo ready; sleep 2; echo done' })
+  await saying(run.id, 'ready')
+  await fleet.redis.restart()
+  expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ status: 'succeeded', generation: 2 })
+  const next = await fleet.submit({ agent: 'shell', message: 'echo again' })
+  expect(await fleet.run(next.run.id, 'succeeded', 'failed')).toMatchObject({ output: 'again' })
+})
+
+test('nothing is wrong at rest', async () => {
+  await until(async () => (await checkInvariants(fleet.context)).violations.length === 0, { deadlineMs: 15_000 })
+})
