@@ -57,7 +57,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   const comparer = createSlotComparer(context)
   const reoffering = createReoffering(context)
   let configuredUntil: Date | null = null
-  let rebuilding: Promise<unknown> | null = null
+  let rebuilding = false
   let condition: GateCondition = 'warm'
   let lookedAt = Number.NEGATIVE_INFINITY
   let damaged = false
@@ -76,12 +76,15 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     const state = await withGate(() => context.gate.state())
     if (state === null) return false
     if (!damaged && state.warm && state.epoch === (await readEpoch(pool))) return true
-    rebuilding ??= duty('rebuild', async () => {
+    if (rebuilding) return false
+    rebuilding = true
+    // The rest of the tick does not wait for a rebuild, whose backlog may be long.
+    void duty('rebuild', async () => {
       const outcome = await rebuildGate(context)
       if (outcome === 'loaded') damaged = false
       context.log.info({ outcome }, 'the gate was cold or damaged')
     }).finally(() => {
-      rebuilding = null
+      rebuilding = false
     })
     return false
   }

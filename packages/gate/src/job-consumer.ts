@@ -55,7 +55,9 @@ export const consumeJobs = (
   }
   return {
     pause: () => worker.pause(true),
-    resume: () => worker.resume(),
+    resume: () => {
+      void worker.resume()
+    },
     close: async (drainMs) => {
       await worker.pause(true)
       if (inHand.size > 0) await within(drainMs, Promise.allSettled(inHand))

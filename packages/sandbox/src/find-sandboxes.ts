@@ -28,8 +28,19 @@ export const GROUP_MOUNTS = '/run/muster'
  * capability to remove. A process without a namespace has a variable, or shares a login session with one that has.
  */
 export function findSandboxes(selector: GroupSelector, user?: SandboxUser): FoundProcess[] {
+  return [...searchSandboxes(selector, user).found]
+}
+
+export type SandboxSearch = {
+  readonly found: readonly FoundProcess[]
+  /** Candidates between two programs, whose marks could not be read: look again. */
+  readonly unsettled: readonly HostProcess[]
+}
+
+export function searchSandboxes(selector: GroupSelector, user?: SandboxUser): SandboxSearch {
   const uid = sandboxUserOf(user)?.uid ?? process.getuid?.()
   const found: FoundProcess[] = []
+  const unsettled: HostProcess[] = []
   const strangers: { readonly host: HostProcess; readonly session: number }[] = []
   const sessions = new Map<number, SandboxGroup>()
   for (const entry of readdirSync('/proc')) {
@@ -37,20 +48,25 @@ export function findSandboxes(selector: GroupSelector, user?: SandboxUser): Foun
     if (!Number.isInteger(pid) || pid === process.pid) continue
     const status = readStatus(pid)
     if (status === null || status.gone || status.uid !== uid) continue
-    const host = identifyProcess(pid)
-    if (host === null) continue
+    const before = identifyProcess(pid)
+    if (before === null) continue
+    const host = { pid, startTime: before.startTime }
     const mark = markOf(pid, status)
-    if (mark === null) strangers.push({ host, session: status.session })
-    else if (selects(selector, mark.group)) {
-      found.push({ pid, startTime: host.startTime, group: mark.group })
+    if (mark !== null && selects(selector, mark.group)) {
+      found.push({ ...host, group: mark.group })
       if (mark.kind === 'variable') sessions.set(status.session, mark.group)
+    } else if (mark === null) {
+      const after = identifyProcess(pid)
+      if (after === null) continue
+      strangers.push({ host, session: status.session })
+      if (before.image === null || after.image !== before.image) unsettled.push(host)
     }
   }
   for (const { host, session } of strangers) {
     const group = sessions.get(session)
-    if (group !== undefined) found.push({ pid: host.pid, startTime: host.startTime, group })
+    if (group !== undefined) found.push({ ...host, group })
   }
-  return found
+  return { found, unsettled }
 }
 
 export function selects(selector: GroupSelector, group: SandboxGroup): boolean {

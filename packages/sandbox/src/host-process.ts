@@ -62,15 +62,27 @@ export function readStatus(pid: number): HostProcessStatus | null {
   }
 }
 
+export type IdentifiedProcess = HostProcess & {
+  readonly parentPid: number
+  /**
+   * Where its arguments and environment lie, which differs from program to program; null while it has neither, for an
+   * instant on its way into a program or out of life. Marks read at such an instant say nothing.
+   */
+  readonly image: string | null
+}
+
 /** Null when there is no such process; a zombie whose threads have all ended counts as none. */
-export function identifyProcess(pid: number): (HostProcess & { readonly parentPid: number }) | null {
+export function identifyProcess(pid: number): IdentifiedProcess | null {
   const text = readProc(`/proc/${pid}/stat`)
   if (text === null) return null
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   const [state, parentPid] = fields
   const startTime = fields[19]
   if (state === undefined || startTime === undefined || isDead(state, Number(fields[17]))) return null
-  return { pid, startTime, parentPid: Number(parentPid) }
+  // The kernel shows 1 here, and nothing of the image, for a process that we may not look into.
+  const hidden = fields[23] === '1'
+  const image = fields[48] === '0' && !hidden ? null : fields.slice(45, 49).join(' ')
+  return { pid, startTime, parentPid: Number(parentPid), image }
 }
 
 /** True when that very process runs no more, whatever runs under its number now. */
