@@ -1,4 +1,5 @@
 import type { EngineContext } from './engine-context.ts'
+import { sendJobs } from './send-jobs.ts'
 import { withGate } from './with-gate.ts'
 
 export type GateCondition = 'warm' | 'cold' | 'away'
@@ -8,6 +9,6 @@ export async function sweepGate(context: EngineContext): Promise<GateCondition> 
   const reply = await withGate(() => context.gate.sweep())
   if (reply === null) return 'away'
   if (reply.kind === 'cold') return 'cold'
-  if (reply.admitted.length > 0) await withGate(() => context.gate.enqueue(reply.admitted))
+  await sendJobs(context, reply.admitted)
   return 'warm'
 }
