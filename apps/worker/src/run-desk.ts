@@ -23,6 +23,7 @@ export class RunDesk {
   readonly #options: DeskOptions
   readonly #jobs = new Map<string, Promise<void>>()
   readonly #executions = new Map<string, Execution>()
+  #closed = false
 
   constructor(options: DeskOptions) {
     this.#options = options
@@ -32,11 +33,17 @@ export class RunDesk {
     return [...this.#executions.values()]
   }
 
+  /** Takes no more: a job that was on its way is dropped, and its run goes back to its head when its reservation runs out. */
+  close(): void {
+    this.#closed = true
+  }
+
   /** Takes a job; one that is already in hand joins the execution in progress. Never rejects for the run's sake. */
   take(job: RunJob): Promise<void> {
     const key = `${job.run_id}-${job.admission}`
     const known = this.#jobs.get(key)
     if (known !== undefined) return known
+    if (this.#closed) return Promise.resolve()
     const work = this.#work(job).finally(() => this.#jobs.delete(key))
     this.#jobs.set(key, work)
     return work

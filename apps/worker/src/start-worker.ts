@@ -141,6 +141,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     kill: () => desk.stopAll({ kind: 'lost' }),
     async drain() {
       draining = true
+      desk.close()
       beat.draining()
       await registration
         .drain()

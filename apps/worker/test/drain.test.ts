@@ -1,3 +1,4 @@
+import { EventWriter } from '@muster/engine'
 import { until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RunDesk } from '../src/run-desk.ts'
@@ -31,9 +32,8 @@ test('a run handed back five times without progress stays to the last limit and 
   await fleet.database.pool.query('UPDATE runs SET hand_backs = 5 WHERE id = $1', [run.id])
   const leaving = await slots({ MUSTER_DRAIN_MAX_MS: '300' })
   await fleet.run(run.id, 'running')
-  await until(async () => (await fleet.gate.lookup([run.id])).kind === 'warm')
   await leaving.drain()
-  const taking = await slots({})
+  const taking = await slots({ MUSTER_DRAIN_MAX_MS: '300' })
   await until(async () => (await fleet.attempts(run.id))[0]?.status === 'lost', { deadlineMs: 15_000 })
   expect(await fleet.run(run.id)).toMatchObject({ losses: 1, hand_backs: 5, attempt_count: 0 })
   await taking.drain()
@@ -44,7 +44,16 @@ test('a job that arrives after a drain began is dropped untouched', async () => 
     throw new Error('the desk touched a job')
   }
   const gate = { ...fleet.gate, start: untouched }
-  const beat = { hold: untouched, drop: untouched, claiming: untouched, claimed: untouched, renew: untouched, draining: untouched, hurry: untouched, stop: untouched }
+  const beat = {
+    hold: untouched,
+    drop: untouched,
+    claiming: untouched,
+    claimed: untouched,
+    renew: untouched,
+    draining: untouched,
+    hurry: untouched,
+    stop: untouched,
+  }
   const desk = new RunDesk({
     context: { ...fleet.context, gate },
     holder: { claim: untouched, finish: untouched },
@@ -55,8 +64,8 @@ test('a job that arrives after a drain began is dropped untouched', async () => 
     onNodeDead: untouched,
     parts: {
       sandboxes: new Map(),
-      folders: { open: untouched, replace: untouched, remove: untouched },
-      writer: untouched as never,
+      folders: { open: untouched, replace: untouched, remove: untouched, removeReplaced: untouched },
+      writer: new EventWriter(fleet.context, new AbortController().signal),
       hostIdentity: 'here',
       holds: untouched,
     },

@@ -1,0 +1,102 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { Batcher } from '../src/index.ts'
+
+type Flight = { readonly items: readonly string[]; readonly land: () => void; readonly crash: (error: Error) => void }
+
+/** A batcher whose batches stay in flight until they are told to land. */
+function airfield(options: { max: number; lanes?: number; apart?: (item: string) => string | null }) {
+  const flights: Flight[] = []
+  const batcher = new Batcher<string, string>((items) => {
+    const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>()
+    flights.push({ items, land: () => resolve(items.map((item) => `did ${item}`)), crash: reject })
+    return promise
+  }, options)
+  return { batcher, flights }
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+test('the first item departs at once, those behind it gather, and each gets its own answer in order', async () => {
+  const { batcher, flights } = airfield({ max: 10 })
+  const answers = ['a', 'b', 'c'].map((item) => batcher.add(item))
+  expect(flights.map((flight) => flight.items)).toEqual([['a']])
+  flights[0]?.land()
+  await turn()
+  expect(flights[1]?.items).toEqual(['b', 'c'])
+  flights[1]?.land()
+  expect(await Promise.all(answers)).toEqual(['did a', 'did b', 'did c'])
+})
+
+test('no batch is larger than its bound, and no more fly at once than there are lanes', async () => {
+  const { batcher, flights } = airfield({ max: 2, lanes: 2 })
+  const answers = ['a', 'b', 'c', 'd', 'e'].map((item) => batcher.add(item))
+  expect(flights.map((flight) => flight.items)).toEqual([['a'], ['b']])
+  flights[1]?.land()
+  await turn()
+  expect(flights[2]?.items).toEqual(['c', 'd'])
+  flights[0]?.land()
+  await turn()
+  expect(flights[3]?.items).toEqual(['e'])
+  flights[2]?.land()
+  flights[3]?.land()
+  await Promise.all(answers)
+})
+
+test('items to be kept apart never share a batch and keep their order', async () => {
+  const { batcher, flights } = airfield({ max: 10, apart: (item) => item[0] ?? null })
+  const answers = ['x', 'a1', 'b1', 'a2', 'a3'].map((item) => batcher.add(item))
+  for (let n = 0; n < 4; n++) {
+    flights[n]?.land()
+    await turn()
+  }
+  expect(flights.map((flight) => flight.items)).toEqual([['x'], ['a1', 'b1'], ['a2'], ['a3']])
+  await Promise.all(answers)
+})
+
+test('a batch that fails rejects its own items only, and the next departs', async () => {
+  const { batcher, flights } = airfield({ max: 10 })
+  const [one, other] = [batcher.add('a'), batcher.add('b')]
+  flights[0]?.crash(new Error('no'))
+  await expect(one).rejects.toThrow('no')
+  flights[1]?.land()
+  await expect(other).resolves.toBe('did b')
+})
+
+test('an item without an answer, and a batch that throws before it flies, are rejected', async () => {
+  const short = new Batcher<string, string>(async () => [], { max: 5 })
+  await expect(short.add('a')).rejects.toThrow('fewer results')
+  const broken = new Batcher<string, string>(() => {
+    throw new Error('at once')
+  }, { max: 5 })
+  await expect(broken.add('a')).rejects.toThrow('at once')
+  await expect(broken.add('b')).rejects.toThrow('at once')
+})
+
+test('whatever is added whenever, every item flies exactly once and within the rules', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.boolean()), { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), async (adds, max) => {
+      const flown: string[][] = []
+      const batcher = new Batcher<string, string>(
+        async (items) => {
+          flown.push([...items])
+          await turn()
+          return items
+        },
+        { max, lanes: 2, apart: (item) => item[0] ?? null },
+      )
+      const answers: Promise<string>[] = []
+      for (const [index, [key, wait]] of adds.entries()) {
+        answers.push(batcher.add(`${key}${index}`))
+        if (wait) await turn()
+      }
+      expect(await Promise.all(answers)).toEqual(adds.map(([key], index) => `${key}${index}`))
+      expect(flown.flat().sort()).toEqual(adds.map(([key], index) => `${key}${index}`).sort())
+      for (const batch of flown) {
+        expect(batch.length).toBeLessThanOrEqual(max)
+        expect(new Set(batch.map((item) => item[0])).size).toBe(batch.length)
+      }
+    }),
+    { numRuns: 50 },
+  )
+})
