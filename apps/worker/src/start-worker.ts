@@ -2,7 +2,7 @@ import { poolSchema } from '@muster/contracts'
 import { createRunHolder, createTicker, type EngineContext, EventWriter } from '@muster/engine'
 import { createGate } from '@muster/gate'
 import { type Logger, startHealthServer } from '@muster/runtime'
-import { createSessionFolders, hostIdentity, proveRoot } from '@muster/sandbox'
+import { createFileCache, createSessionFolders, hostIdentity, proveRoot } from '@muster/sandbox'
 import { agreeOnRoot, holdsRun, openDatabase } from '@muster/store'
 import { startBeat } from './beat/start-beat.ts'
 import type { WorkerConfig } from './config.ts'
@@ -11,6 +11,7 @@ import { NodeRegistration } from './node-registration.ts'
 import { openSandboxes } from './open-sandboxes.ts'
 import { RunDesk } from './run-desk.ts'
 import { startClocks } from './start-clocks.ts'
+import { startCustodian } from './start-custodian.ts'
 
 const POOL_SIZE = 6
 const VERSION = '0.1.0'
@@ -70,6 +71,8 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
       },
     },
   )
+  const folders = createSessionFolders(config.sessionsRoot)
+  const stopCustodian = startCustodian(folders, createFileCache(config.cacheRoot), logger)
   const consumers = () => taking
   const writer = new EventWriter(context, giveUp.signal)
   const holder = createRunHolder(context, {
@@ -91,7 +94,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     onNodeDead: (id) => renew(id),
     parts: {
       sandboxes,
-      folders: createSessionFolders(config.sessionsRoot),
+      folders,
       writer,
       hostIdentity: identity,
       holds: (run) => holdsRun(database.pool, run.run_id, run.generation),
@@ -150,6 +153,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
       await drainDesk(desk, config, logger)
       await clocks.stop()
       stopCancelHints()
+      stopCustodian()
       await registration.leave().catch((error: unknown) => logger.warn({ err: error }, 'could not leave in order'))
       await Promise.all(taking.map((consumer) => consumer.close(0)))
       await beat.stop()
