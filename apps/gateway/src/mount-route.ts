@@ -30,7 +30,9 @@ export function mountRoute<R extends Route>(mounting: Mounting, route: R, handle
     const requestId = requestIdOf(c.req.raw.headers.get('x-request-id'))
     try {
       const call = await readCall(mounting.authenticator, route, c, requestId)
-      return respond(mounting, c, requestId, await handler(mounting.context, call))
+      const response = respond(mounting, c, requestId, await handler(mounting.context, call))
+      if (route.method !== 'GET') noteChange(mounting, c, requestId, response)
+      return response
     } catch (error) {
       return refuse(mounting, requestId, error)
     }
@@ -61,6 +63,13 @@ export function refuse(
     'x-request-id': requestId,
   }
   return new Response(JSON.stringify(problem), { status: problem.status, headers })
+}
+
+/** What changed something is in the log with its request's id and what it led to, so that a run can be traced back to its request. */
+function noteChange({ context }: Mounting, c: Context, requestId: string, response: Response): void {
+  const runId = response.headers.get('location')?.match(/^\/v1\/runs\/(run_\w+)$/)?.[1]
+  const fields = { request_id: requestId, method: c.req.method, path: c.req.path, status: response.status }
+  context.engine.log.info(runId === undefined ? fields : { ...fields, run_id: runId }, 'request')
 }
 
 async function readCall<R extends Route>(

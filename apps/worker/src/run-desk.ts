@@ -93,11 +93,12 @@ export class RunDesk {
     const execution = new Execution(run, parts)
     this.#executions.set(keyOf(pair), execution)
     if (this.#options.nodeId() !== nodeId) execution.stop({ kind: 'lost' })
-    context.log.info({ run_id: run.run_id, generation: run.generation, attempt: run.attempt_number }, 'run started')
+    const ids = { run_id: run.run_id, generation: run.generation, node_id: nodeId }
+    context.log.info({ ...ids, attempt: run.attempt_number }, 'run started')
     try {
       const end = await execution.execute()
       if (end.kind === 'abandoned') {
-        context.log.warn({ ...pair, run_id: run.run_id }, 'run abandoned: it is no longer ours')
+        context.log.warn(ids, 'run abandoned: it is no longer ours')
         return
       }
       const decided = endAttempt(heldRun(run), end.outcome, lossesMax)
@@ -108,10 +109,7 @@ export class RunDesk {
         usage: end.usage,
         limits: end.limits,
       })
-      context.log.info(
-        { run_id: run.run_id, generation: run.generation, status: decided.status, finished },
-        'attempt ended',
-      )
+      context.log.info({ ...ids, status: decided.status, finished }, 'attempt ended')
       await this.#clearFolder(run, decided.status)
     } finally {
       this.#executions.delete(keyOf(pair))
