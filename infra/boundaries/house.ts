@@ -67,6 +67,11 @@ export const RESERVED: readonly {
     rooms: ['apps/gateway', 'packages/testkit', 'packages/bench'],
     why: 'only the gateway serves HTTP',
   },
+  {
+    modules: /^(prom-client|@opentelemetry\/.*)$/,
+    rooms: ['packages/runtime', 'packages/testkit', 'packages/bench'],
+    why: 'metrics and traces go through the runtime, so that nothing else depends on how they are shown',
+  },
 ]
 
 /** What contracts may import beside its own files. */

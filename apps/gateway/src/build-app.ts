@@ -1,16 +1,28 @@
 import { ROUTES, type RouteName } from '@muster/contracts'
 import { AppError } from '@muster/core'
 import { createAcceptor, type EngineContext } from '@muster/engine'
+import type { Metrics } from '@muster/runtime'
 import { Hono } from 'hono'
 import { Authenticator } from './authenticator.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { RunLogs } from './live/run-logs.ts'
+import { createGatewayMetrics, gatewayReport } from './metrics/gateway-metrics.ts'
+import { mountMetrics } from './metrics/mount-metrics.ts'
+import { watchFleet } from './metrics/watch-fleet.ts'
 import { honoPath, type Mounting, mountRoute, refuse } from './mount-route.ts'
 import { createReadiness } from './readiness.ts'
 import { HANDLERS } from './routes/index.ts'
 
-export type AppParts = { readonly engine: EngineContext; readonly adminToken: string; readonly migrationsDir: string }
+export type AppParts = {
+  readonly engine: EngineContext
+  readonly adminToken: string
+  readonly migrationsDir: string
+  /** Where the gateway counts; its own unless told. */
+  readonly metrics?: Metrics
+  /** What a scrape must show; absent or null, anyone may. */
+  readonly metricsToken?: string | null
+}
 
 export type GatewayApp = {
   readonly app: Hono
@@ -22,7 +34,9 @@ export type GatewayApp = {
 }
 
 /** The whole HTTP surface on parts that are open already; the caller closes them. */
-export function buildApp({ engine, adminToken, migrationsDir }: AppParts): GatewayApp {
+export function buildApp(parts: AppParts): GatewayApp {
+  const { adminToken, migrationsDir, metrics = createGatewayMetrics() } = parts
+  const engine: EngineContext = { ...parts.engine, report: gatewayReport(metrics) }
   let draining = false
   const logs = new RunLogs(engine)
   const context: GatewayContext = {
@@ -36,9 +50,12 @@ export function buildApp({ engine, adminToken, migrationsDir }: AppParts): Gatew
     app: new Hono(),
     context,
     authenticator: new Authenticator(engine.database, adminToken),
+    metrics,
     isDraining: () => draining,
   }
   for (const name of routeNames()) mountNamed(mounting, name)
+  watchFleet(metrics, engine, () => logs.readers)
+  mountMetrics(mounting.app, metrics, parts.metricsToken ?? null)
   mountRefusals(mounting)
   return {
     app: mounting.app,

@@ -1,5 +1,14 @@
 import { fileURLToPath } from 'node:url'
-import { envDatabaseUrl, envLogLevel, envPort, envRedisUrl, parseEnv } from '@muster/runtime'
+import {
+  envDatabaseUrl,
+  envLogLevel,
+  envMetricsTenants,
+  envMetricsToken,
+  envPort,
+  envRedisUrl,
+  parseEnv,
+  type TenantDetail,
+} from '@muster/runtime'
 import { z } from 'zod'
 
 const ADMIN_TOKEN_MIN = 16
@@ -15,6 +24,8 @@ const environmentSchema = z.object({
     .regex(/^[a-z0-9-]{1,32}$/, 'must match [a-z0-9-]{1,32}')
     .default('muster'),
   MUSTER_LOG_LEVEL: envLogLevel.default('info'),
+  MUSTER_METRICS_TOKEN: envMetricsToken,
+  MUSTER_METRICS_TENANTS: envMetricsTenants,
   MUSTER_MIGRATIONS_DIR: z.string().default(fileURLToPath(new URL('../../../prisma/migrations/', import.meta.url))),
 })
 
@@ -29,6 +40,10 @@ export type GatewayConfig = {
   readonly fleet: string
   readonly logLevel: z.infer<typeof envLogLevel>
   readonly migrationsDir: string
+  /** What a scrape of `/metrics` must show; null: nothing. */
+  readonly metricsToken: string | null
+  /** How far metrics tell tenants apart. */
+  readonly metricsTenants: TenantDetail
 }
 
 /** Reads the environment; throws a `ConfigError` that names every fault. */
@@ -43,5 +58,7 @@ export function readConfig(): GatewayConfig {
     fleet: read.MUSTER_FLEET,
     logLevel: read.MUSTER_LOG_LEVEL,
     migrationsDir: read.MUSTER_MIGRATIONS_DIR,
+    metricsToken: read.MUSTER_METRICS_TOKEN,
+    metricsTenants: read.MUSTER_METRICS_TENANTS,
   }
 }

@@ -1,5 +1,6 @@
 import type { Route } from '@muster/contracts'
 import { AppError } from '@muster/core'
+import type { Metrics } from '@muster/runtime'
 import type { Context, Hono } from 'hono'
 import type { Authenticator } from './authenticator.ts'
 import type { GatewayContext } from './gateway-context.ts'
@@ -20,6 +21,7 @@ export type Mounting = {
   readonly app: Hono
   readonly context: GatewayContext
   readonly authenticator: Authenticator
+  readonly metrics: Metrics
   /** Set while the process drains: clients are told to let their connections go. */
   readonly isDraining: () => boolean
 }
@@ -27,16 +29,30 @@ export type Mounting = {
 /** Mounts a route: authenticates, parses every part of the request, and turns the handler's answer or refusal into a response. */
 export function mountRoute<R extends Route>(mounting: Mounting, route: R, handler: Handler<R>): void {
   mounting.app.on(route.method, honoPath(route.path), async (c) => {
-    const requestId = requestIdOf(c.req.raw.headers.get('x-request-id'))
-    try {
-      const call = await readCall(mounting.authenticator, route, c, requestId)
-      const response = respond(mounting, c, requestId, await handler(mounting.context, call))
-      if (route.method !== 'GET') noteChange(mounting, c, requestId, response)
-      return response
-    } catch (error) {
-      return refuse(mounting, requestId, error)
-    }
+    const begun = performance.now()
+    const response = await answerCall(mounting, route, handler, c)
+    const { operationId } = route
+    mounting.metrics.count('http_requests_total', { route: operationId, status: String(response.status) })
+    mounting.metrics.observe('http_request_seconds', { route: operationId }, (performance.now() - begun) / 1000)
+    return response
   })
+}
+
+async function answerCall<R extends Route>(
+  mounting: Mounting,
+  route: R,
+  handler: Handler<R>,
+  c: Context,
+): Promise<Response> {
+  const requestId = requestIdOf(c.req.raw.headers.get('x-request-id'))
+  try {
+    const call = await readCall(mounting.authenticator, route, c, requestId)
+    const response = respond(mounting, c, requestId, await handler(mounting.context, call))
+    if (route.method !== 'GET') noteChange(mounting, c, requestId, response)
+    return response
+  } catch (error) {
+    return refuse(mounting, requestId, error)
+  }
 }
 
 /** `{name}` as the router writes it. */

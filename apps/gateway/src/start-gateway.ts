@@ -7,6 +7,7 @@ import type { Logger } from '@muster/runtime'
 import { openDatabase } from '@muster/store'
 import { buildApp } from './build-app.ts'
 import type { GatewayConfig } from './config.ts'
+import { createGatewayMetrics } from './metrics/gateway-metrics.ts'
 
 const POOL_SIZE = 16
 /** How long requests that are under way may take to end when the process stops. */
@@ -34,10 +35,14 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
     fleet: config.fleet,
     onError: (error, source) => logger.warn({ err: error, source }, 'the gate reports a fault'),
   })
+  const metrics = createGatewayMetrics({ tenantDetail: config.metricsTenants })
+  metrics.includeProcess()
   const gateway = buildApp({
     engine: { database, gate, log: logger },
     adminToken: config.adminToken,
     migrationsDir: config.migrationsDir,
+    metrics,
+    metricsToken: config.metricsToken,
   })
   const server = createAdaptorServer({ fetch: gateway.app.fetch }) as Server
   server.keepAliveTimeout = KEEP_ALIVE_MS

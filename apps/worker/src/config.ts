@@ -1,6 +1,16 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { envDatabaseUrl, envInteger, envLogLevel, envPools, envPort, envRedisUrl, parseEnv } from '@muster/runtime'
+import {
+  envDatabaseUrl,
+  envInteger,
+  envLogLevel,
+  envMetricsTenants,
+  envMetricsToken,
+  envPools,
+  envPort,
+  envRedisUrl,
+  parseEnv,
+} from '@muster/runtime'
 import { z } from 'zod'
 
 const schema = z
@@ -20,6 +30,8 @@ const schema = z
     MUSTER_DRAIN_MAX_MS: envInteger(0, 86_400_000).default(600_000),
     MUSTER_CANCEL_GRACE_MS: envInteger(0, 600_000).default(3000),
     MUSTER_LOSSES_MAX: envInteger(1, 1000).default(5),
+    MUSTER_METRICS_TOKEN: envMetricsToken,
+    MUSTER_METRICS_TENANTS: envMetricsTenants,
     MUSTER_LOG_LEVEL: envLogLevel.default('info'),
   })
   .transform((env) => ({
@@ -41,6 +53,10 @@ const schema = z
     cancelGraceMs: env.MUSTER_CANCEL_GRACE_MS,
     lossesMax: env.MUSTER_LOSSES_MAX,
     logLevel: env.MUSTER_LOG_LEVEL,
+    /** What a scrape of `/metrics` must show; null: nothing. */
+    metricsToken: env.MUSTER_METRICS_TOKEN,
+    /** How far metrics tell tenants apart. */
+    metricsTenants: env.MUSTER_METRICS_TENANTS,
   }))
 
 export type WorkerConfig = z.infer<typeof schema>

@@ -20,6 +20,7 @@ export type ExecutionParts = {
   readonly hostIdentity: string
   /** Asked after the sandbox can be found and before its program begins. */
   readonly holds: (run: ClaimedRun) => Promise<boolean>
+  readonly onStarted: (run: ClaimedRun, seconds: number) => void
 }
 
 /** Why an execution is to stop before the agent ends by itself. */
@@ -31,7 +32,15 @@ export type StopCause =
   | { readonly kind: 'lost' }
 
 export type ExecutionEnd =
-  | { readonly kind: 'ended'; readonly outcome: AttemptOutcome; readonly usage: Usage; readonly limits: AttemptLimits }
+  | {
+      readonly kind: 'ended'
+      readonly outcome: AttemptOutcome
+      /** Of the run so far. */
+      readonly usage: Usage
+      /** Of this attempt. */
+      readonly used: Usage
+      readonly limits: AttemptLimits
+    }
   | { readonly kind: 'abandoned' }
 
 /** One attempt in its sandbox, from the claim to the empty sandbox. */
@@ -86,6 +95,7 @@ export class Execution {
     if (sandbox === undefined) return this.#unavailable(`this node has no ${run.policy.runtime_type}`)
     const folder = run.session_id ?? run.run_id
     await this.#clearEarlier(folder)
+    const begun = performance.now()
     const started = await sandbox.start(
       {
         group: { runId: run.run_id, sessionId: run.session_id, generation: run.generation },
@@ -103,6 +113,7 @@ export class Execution {
     if (started.kind === 'failed') return this.#unavailable(started.reason)
     if (started.kind === 'refused') return this.#stoppedBeforeStart()
     const { process } = started
+    this.#parts.onStarted(run, (performance.now() - begun) / 1000)
     const agent = runAgent({
       process,
       start: startMessage(run),
@@ -210,6 +221,6 @@ export class Execution {
       (sum, line) => addUsage(sum, { ...line, provider: line.provider ?? undefined, model: line.model ?? undefined }),
       before,
     )
-    return { kind: 'ended', outcome, usage: total, limits }
+    return { kind: 'ended', outcome, usage: total, used: usage, limits }
   }
 }

@@ -3,7 +3,7 @@ import { endAttempt } from '@muster/core'
 import { type EngineContext, type RunHolder, startSlot } from '@muster/engine'
 import type { ClaimedRun, HeldPair } from '@muster/store'
 import type { Beat } from './beat/start-beat.ts'
-import { Execution, type ExecutionParts, type StopCause } from './execute-run.ts'
+import { Execution, type ExecutionEnd, type ExecutionParts, type StopCause } from './execute-run.ts'
 
 export type DeskOptions = {
   readonly context: EngineContext
@@ -16,6 +16,7 @@ export type DeskOptions = {
   readonly nodeId: () => string | null
   /** A claim was refused because the node is dead. */
   readonly onNodeDead: (nodeId: string) => void
+  readonly onEnded: (run: ClaimedRun, end: ExecutionEnd, seconds: number) => void
 }
 
 /** Every job that this worker has in hand, from the job to the released slot. */
@@ -96,7 +97,9 @@ export class RunDesk {
     const ids = { run_id: run.run_id, generation: run.generation, node_id: nodeId }
     context.log.info({ ...ids, attempt: run.attempt_number }, 'run started')
     try {
+      const begun = performance.now()
       const end = await execution.execute()
+      this.#options.onEnded(run, end, (performance.now() - begun) / 1000)
       if (end.kind === 'abandoned') {
         context.log.warn(ids, 'run abandoned: it is no longer ours')
         return

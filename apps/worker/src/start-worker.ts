@@ -7,6 +7,8 @@ import { agreeOnRoot, holdsRun, openDatabase } from '@muster/store'
 import { startBeat } from './beat/start-beat.ts'
 import type { WorkerConfig } from './config.ts'
 import { drainDesk } from './drain-desk.ts'
+import { countAttempt } from './metrics/count-attempt.ts'
+import { createWorkerMetrics, watchWorker, workerReport } from './metrics/worker-metrics.ts'
 import { NodeRegistration } from './node-registration.ts'
 import { openSandboxes } from './open-sandboxes.ts'
 import { RunDesk } from './run-desk.ts'
@@ -38,7 +40,8 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     fleet: config.fleet,
     onError: (error, source) => logger.warn({ err: error, source }, 'the gate is in trouble'),
   })
-  const context: EngineContext = { database, gate, log: logger }
+  const metrics = createWorkerMetrics({ tenantDetail: config.metricsTenants })
+  const context: EngineContext = { database, gate, log: logger, report: workerReport(metrics) }
 
   const rootId = await proveRoot(config.sessionsRoot)
   const fleetRootId = await agreeOnRoot(database.pool, rootId)
@@ -92,12 +95,15 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     cancelGraceMs: config.cancelGraceMs,
     nodeId: () => registration.id,
     onNodeDead: (id) => renew(id),
+    onEnded: (run, end, seconds) => countAttempt(metrics, run, end, seconds),
     parts: {
       sandboxes,
       folders,
       writer,
       hostIdentity: identity,
       holds: (run) => holdsRun(database.pool, run.run_id, run.generation),
+      onStarted: (run, seconds) =>
+        metrics.observe('sandbox_start_seconds', { pool: run.policy.runtime_type, start: 'cold' }, seconds),
     },
   })
   let draining = false
@@ -121,9 +127,12 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   })
   const ticker = createTicker(context, { lossesMax: config.lossesMax })
   const clocks = startClocks(context, ticker)
+  watchWorker(metrics, { pools, executions: () => desk.executions, breakers: () => gate.breakers() })
+  metrics.includeProcess()
   const health = await startHealthServer({
     host: config.healthHost,
     port: config.healthPort,
+    metrics: { registry: metrics, token: config.metricsToken },
     checks: {
       postgres: async () => {
         await database.pool.query('SELECT 1')

@@ -1,4 +1,4 @@
-import type { Command, Run, Task } from '@muster/contracts'
+import type { Command, ErrorCode, Run, Task } from '@muster/contracts'
 import { AppError, Batcher } from '@muster/core'
 import { type AcceptItem, type AcceptVerdict, acceptCommands, ensureClass, type Offer, offersOf } from '@muster/store'
 import { acceptedOffer, acceptedRun, acceptedTask } from './accepted-view.ts'
@@ -69,7 +69,25 @@ export function createAcceptor(context: EngineContext): Acceptor {
     }
   }
 
+  /** Tells what becomes of a command, and how long that took. */
   async function accept(request: AcceptRequest): Promise<Accepted> {
+    const begun = performance.now()
+    let outcome: Accepted['outcome'] | ErrorCode = 'internal_error'
+    try {
+      const answered = await decide(request)
+      outcome = answered.outcome
+      return answered
+    } catch (error) {
+      if (error instanceof AppError) outcome = error.code
+      throw error
+    } finally {
+      const seconds = (performance.now() - begun) / 1000
+      const { workspace, command } = request
+      context.report?.accepted?.({ outcome, seconds, workspaceId: workspace.id, agentKey: command.agent })
+    }
+  }
+
+  async function decide(request: AcceptRequest): Promise<Accepted> {
     const { workspace, command, idempotencyKey } = request
     for (let resolved = 0; resolved < 3; resolved++) {
       const agent = await agents.resolve(workspace.id, command.agent)

@@ -43,6 +43,7 @@ export function createSlotComparer(context: EngineContext): SlotComparer {
         { run_id: slot.runId, admission: slot.admission, node_id: slot.nodeId },
         'a slot without a run is freed',
       )
+      context.report?.leaked?.(1)
       const offers = await offersOf(pool, [slot.runId])
       await admit(context, () => context.gate.release([{ runId: slot.runId, admission: slot.admission }], offers))
     }
@@ -54,6 +55,7 @@ export function createSlotComparer(context: EngineContext): SlotComparer {
     missing = new Map(lacking.map((each) => [each.runId, each.admission]))
     if (twice.length === 0) return
     context.log.warn({ run_ids: twice.map((each) => each.runId) }, 'running runs without a slot get one')
+    context.report?.restored?.(twice.length)
     await admit(context, () =>
       context.gate.restore(
         twice.map(({ offer, runId, admission, nodeId }) => ({ ...offer, runId, admission, nodeId })),

@@ -1,5 +1,6 @@
 import type { Gate } from '@muster/gate'
 import type { Database } from '@muster/store'
+import type { EngineReport } from './engine-report.ts'
 
 /** Structured logging, fields first. */
 export type EngineLog = {
@@ -9,4 +10,9 @@ export type EngineLog = {
 }
 
 /** What every use case works on. */
-export type EngineContext = { readonly database: Database; readonly gate: Gate; readonly log: EngineLog }
+export type EngineContext = {
+  readonly database: Database
+  readonly gate: Gate
+  readonly log: EngineLog
+  readonly report?: Partial<EngineReport>
+}

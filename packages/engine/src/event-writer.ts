@@ -150,6 +150,7 @@ export class EventWriter {
       nextSnapshot.set(hold, saved)
       each.resolve({ fenced: false, snapshots })
     }
+    this.#context.report?.wrote?.(shown.length)
     void publishEvents(this.#context, shown)
   }
 }

@@ -24,7 +24,9 @@ export function createReoffering(context: EngineContext): Reoffering {
       const answer = await withGate(() => context.gate.lookup(runIds.slice(start, start + PAGE)))
       if (answer === null || answer.kind === 'cold') return
       const unknown = answer.runs.filter((run) => run.state === 'unknown').map((run) => run.runId)
-      await offerRuns(context, await offersOf(pool, unknown))
+      const offers = await offersOf(pool, unknown)
+      if (offers.length > 0) context.report?.recovered?.('offer_lost', offers.length)
+      await offerRuns(context, offers)
     }
   }
 

@@ -89,6 +89,7 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
     ...ended
   }: Finish & { readonly admission: number }): Promise<'finished' | 'fenced'> {
     const { moved, events, offers } = await end(ended)
+    if (moved && ended.end.reason === 'handed_back') context.report?.recovered?.('handed_back', 1)
     void publishEvents(context, events)
     await releaseSlot(context, { runId: ended.runId, admission, offers })
     return moved ? 'finished' : 'fenced'
@@ -97,7 +98,10 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
   return {
     async claim(job, nodeId) {
       const verdict = settledValue(await claimer.add({ runId: job.run_id, admission: job.admission, nodeId }))
-      if (verdict.verdict === 'claimed') void publishEvents(context, [startedEvent(verdict.run, nodeId)])
+      if (verdict.verdict === 'claimed') {
+        context.report?.claimed?.(verdict.run)
+        void publishEvents(context, [startedEvent(verdict.run, nodeId)])
+      }
       if (verdict.verdict === 'refused' || verdict.verdict === 'node_dead')
         await releaseSlot(context, { runId: job.run_id, admission: job.admission, offers: [] })
       if (verdict.verdict === 'unreadable') {

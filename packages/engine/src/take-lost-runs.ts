@@ -13,6 +13,8 @@ export async function takeLostRuns(context: EngineContext, lossesMax: number): P
     taken += moves.moved.length
     if (moves.moved.length > 0) {
       context.log.warn({ run_ids: moves.moved.map((each) => each.runId) }, 'runs were taken from lost workers')
+      const queued = moves.moved.filter((each) => each.status === 'queued').length
+      if (queued > 0) context.report?.recovered?.('lost', queued)
       await freeMoved(context, moves)
     }
     if (moves.moved.length < PAGE) return taken

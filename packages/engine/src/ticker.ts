@@ -63,12 +63,17 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   let damaged = false
 
   async function duty(name: Duty, work: () => Promise<void>): Promise<void> {
+    const begun = performance.now()
+    let outcome: 'done' | 'failed' = 'failed'
     try {
       await work()
+      outcome = 'done'
       freshness.set(name, new Date())
     } catch (error) {
       if (error instanceof GateFault && ASKS_NOTHING.has(name)) damaged = true
       context.log.error({ err: error, duty: name }, 'a duty failed; the next tick tries again')
+    } finally {
+      context.report?.duty?.({ name, outcome, seconds: (performance.now() - begun) / 1000 })
     }
   }
 
@@ -82,6 +87,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     void duty('rebuild', async () => {
       const outcome = await rebuildGate(context)
       if (outcome === 'loaded') damaged = false
+      if (outcome !== 'later') context.report?.rebuilt?.(outcome)
       context.log.info({ outcome }, 'the gate was cold or damaged')
     }).finally(() => {
       rebuilding = false

@@ -91,6 +91,12 @@ export const createGate = (options: GateOptions): Gate => {
       return (await Promise.all(all)).every(Boolean)
     },
 
+    breakers: () => ({
+      scripts: stateOf(scriptsBreaker),
+      live: stateOf(streamsBreaker),
+      queues: stateOf(producerBreaker),
+    }),
+
     offer: (offers) => offer(call, callMs, offers),
     withdraw: (runIds) => withdraw(call, callMs, runIds),
     next: () => next(call, callMs),
@@ -143,3 +149,5 @@ export const createGate = (options: GateOptions): Gate => {
     },
   }
 }
+
+const stateOf = (breaker: Breaker): 'closed' | 'open' => (breaker.isOpen() ? 'open' : 'closed')

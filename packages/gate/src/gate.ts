@@ -13,6 +13,8 @@ import type { Admitted, GateAnswer, GateReply } from './gate-reply.ts'
 export type Gate = {
   /** True as soon as Redis is connected; false when it is not within the time. */
   connected(timeoutMs: number): Promise<boolean>
+  /** Whether calls over each connection are made, or fail at once because Redis did not answer lately. */
+  breakers(): Readonly<Record<'scripts' | 'live' | 'queues', 'closed' | 'open'>>
 
   /** Parks runs (or lets those not yet due wait for their time). A run that the gate knows in any state is left as it is. */
   offer(offers: readonly GateOffer[]): Promise<GateReply>

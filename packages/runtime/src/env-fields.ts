@@ -20,6 +20,12 @@ export const envRedisUrl = z.url({ protocol: /^rediss?$/, error: 'must be a URL 
 
 export const envLogLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
 
+/** What a scrape of the metrics must show; absent, anyone who reaches the port may read them. */
+export const envMetricsToken = z.string().min(16, 'must have at least 16 characters').nullable().default(null)
+
+/** How far metrics tell tenants apart. */
+export const envMetricsTenants = z.enum(['none', 'workspace', 'agent']).default('none')
+
 export const POOL_NAMES = ['bubblewrap', 'runc', 'gvisor', 'none'] as const
 export type PoolSlots = Readonly<Partial<Record<(typeof POOL_NAMES)[number], number>>>
 

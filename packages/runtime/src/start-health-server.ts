@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
+import type { Metrics } from './metrics/create-metrics.ts'
+import { mayScrape } from './metrics/may-scrape.ts'
 
 /** Resolves when the thing is usable; throws why it is not. */
 export type ReadinessCheck = () => Promise<void>
@@ -16,6 +18,8 @@ export type HealthServerOptions = {
   readonly checks: Readonly<Record<string, ReadinessCheck>>
   /** A check that takes longer has failed; 1 s unless told. */
   readonly checkTimeoutMs?: number
+  /** Served at `/metrics` to whoever shows the token, if one is set. */
+  readonly metrics?: { readonly registry: Metrics; readonly token: string | null }
 }
 
 export type ReadinessReport = {
@@ -27,7 +31,7 @@ export type ReadinessReport = {
 
 /**
  * Serves `/livez` (the process answers: nothing else is asked, so an outage of Postgres or Redis restarts nobody) and `/readyz` (every
- * check passes: 200, else 503, with the state of each).
+ * check passes: 200, else 503, with the state of each), and `/metrics` for Prometheus.
  */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const server = createServer((request, response) => {
@@ -38,6 +42,8 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
       void checkReadiness(options.checks, options.checkTimeoutMs).then((report) =>
         answer(response, report.status === 'ready' ? 200 : 503, report),
       )
+    else if (path === '/metrics' && options.metrics !== undefined)
+      void answerScrape(response, options.metrics, request.headers.authorization)
     else answer(response, 404, { status: 'not_found' })
   })
   server.listen(options.port, options.host)
@@ -89,4 +95,19 @@ async function within(timeoutMs: number, work: Promise<void>): Promise<void> {
 function answer(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
   response.end(`${JSON.stringify(body)}\n`)
+}
+
+async function answerScrape(
+  response: ServerResponse,
+  { registry, token }: NonNullable<HealthServerOptions['metrics']>,
+  authorization: string | undefined,
+): Promise<void> {
+  if (!mayScrape(token, authorization)) return answer(response, 401, { status: 'unauthorized' })
+  try {
+    const { contentType, text } = await registry.scrape()
+    response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' })
+    response.end(text)
+  } catch {
+    answer(response, 500, { status: 'failed' })
+  }
 }

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs'
+import { METRICS, type MetricSpec } from '@muster/runtime'
+import { expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { z } from 'zod'
+
+const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
+const shown = new Map<string, MetricSpec>(
+  Object.entries(METRICS).flatMap(([name, spec]): [string, MetricSpec][] =>
+    spec.kind === 'histogram'
+      ? ['_bucket', '_sum', '_count'].map((suffix) => [`muster_${name}${suffix}`, spec])
+      : [[`muster_${name}`, spec]],
+  ),
+)
+/** What Node's own metrics are called; they come from the client library. */
+const OF_THE_PROCESS = new Set(['process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds'])
+const ADDED_BY_PROMETHEUS = ['instance', 'job', 'le']
+
+const alerts = z
+  .object({
+    groups: z.array(
+      z.object({
+        name: z.string(),
+        rules: z.array(
+          z.strictObject({
+            alert: z.string().regex(/^Muster\w+$/),
+            expr: z.string(),
+            for: z
+              .string()
+              .regex(/^\d+[sm]$/)
+              .optional(),
+            labels: z.object({ severity: z.enum(['warning', 'critical']) }),
+            annotations: z.object({ summary: z.string(), description: z.string().optional() }),
+          }),
+        ),
+      }),
+    ),
+  })
+  .parse(parse(read('./prometheus/alerts.yml')))
+const dashboard = z
+  .object({ panels: z.array(z.object({ title: z.string(), targets: z.array(z.object({ expr: z.string() })).min(1) })) })
+  .parse(JSON.parse(read('./grafana/muster.json')))
+
+const expressions = [
+  ...alerts.groups.flatMap(({ rules }) => rules.map(({ alert, expr }) => ({ where: alert, expr }))),
+  ...dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ where: title, expr }))),
+]
+const namesIn = (expr: string): string[] => expr.match(/\b(?:muster|process|nodejs)_\w+/g) ?? []
+
+test.each(expressions)('$where asks for metrics that exist: $expr', ({ expr }) => {
+  const names = namesIn(expr)
+  expect(names.length).toBeGreaterThan(0)
+  for (const name of names) expect(shown.has(name) || OF_THE_PROCESS.has(name), name).toBe(true)
+})
+
+test.each(expressions)('$where uses labels that its metrics carry: $expr', ({ expr }) => {
+  for (const [, name = '', matchers = ''] of expr.matchAll(/\b(muster_\w+)\{([^}]*)\}/g))
+    for (const [, label = ''] of matchers.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g))
+      expect(shown.get(name)?.labels, `${name}{${label}}`).toContain(label)
+  for (const [, labels = '', body = ''] of expr.matchAll(/\bby \(([^)]*)\) \((.*?muster_\w+)/g)) {
+    const name = namesIn(body)[0] ?? ''
+    for (const label of labels.split(',').map((each) => each.trim()))
+      if (!ADDED_BY_PROMETHEUS.includes(label)) expect(shown.get(name)?.labels, `${name} by ${label}`).toContain(label)
+  }
+})
+
+test('every metric of the suite is shown by some panel', () => {
+  const used = new Set(dashboard.panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => namesIn(expr))))
+  const missing = Object.entries(METRICS).filter(
+    ([name, { kind }]) => !used.has(`muster_${name}${kind === 'histogram' ? '_bucket' : ''}`),
+  )
+  expect(missing.map(([name]) => name)).toEqual([])
+})
+
+test('every parenthesis, bracket and brace is closed', () => {
+  for (const { expr } of expressions) {
+    const open: string[] = []
+    for (const letter of expr.replaceAll(/"[^"]*"/g, '')) {
+      if ('([{'.includes(letter)) open.push(letter)
+      else if (')]}'.includes(letter)) expect('([{'[')]}'.indexOf(letter)], expr).toBe(open.pop())
+    }
+    expect(open, expr).toEqual([])
+  }
+})

@@ -1,0 +1,34 @@
+import { poolSchema } from '@muster/contracts'
+import { z } from 'zod'
+import { execute, executeOne, type Queryable } from './statement.ts'
+
+/** How many of the oldest queued runs are looked at for the ages: a bound on the cost, not on the truth of an alert. */
+const OLDEST_MAX = 20_000
+
+const PULSE = {
+  name: 'fleet_pulse',
+  text: `SELECT f.epoch, extract(epoch FROM clock_timestamp() - nullif(f.ticked_at, '-infinity'))::float8 AS tick_age,
+      (SELECT coalesce(jsonb_object_agg(n.status, n.nodes), '{}') FROM (
+        SELECT status, count(*) AS nodes FROM nodes WHERE status IN ('active', 'draining') GROUP BY status) n) AS nodes
+    FROM fleet f`,
+  row: z
+    .object({ epoch: z.int(), tick_age: z.number().nullable(), nodes: z.record(z.string(), z.int()) })
+    .transform(({ epoch, tick_age, nodes }) => ({ epoch, tickAgeSeconds: tick_age, nodes })),
+}
+const OLDEST = {
+  name: 'oldest_queued',
+  text: `SELECT pool, extract(epoch FROM now() - min(queued_at))::float8 AS age_seconds
+    FROM (SELECT pool, queued_at FROM runs WHERE status = 'queued' AND NOT scheduled ORDER BY id LIMIT ${OLDEST_MAX}) r GROUP BY pool`,
+  row: z
+    .object({ pool: poolSchema, age_seconds: z.number() })
+    .transform(({ pool, age_seconds }) => ({ pool, ageSeconds: age_seconds })),
+}
+
+export type FleetPulse = z.infer<typeof PULSE.row>
+export type OldestQueued = z.infer<typeof OLDEST.row>
+
+/** The epoch, how long ago the tick was taken (null: never), and the living nodes by status. */
+export const fleetPulse = (on: Queryable): Promise<FleetPulse> => executeOne(on, PULSE, [])
+
+/** The age of the oldest queued run of each pool that is not scheduled, among the oldest of all; pools without one are absent. */
+export const oldestQueued = (on: Queryable): Promise<readonly OldestQueued[]> => execute(on, OLDEST, [])
