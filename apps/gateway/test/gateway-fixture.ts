@@ -155,7 +155,7 @@ function checkReply(method: string, path: string, reply: Reply): void {
   const found = matchers.filter(({ route, pattern }) => route.method === method && pattern.test(pathname ?? ''))
   const tag = found[0]?.route.tag
   if (tag !== 'discovery' || reply.status >= 400) agentContractSchema.parse(reply.body['agent_contract'])
-  if (reply.status >= 400 && pathname !== '/readyz') {
+  if (reply.status >= 400 && pathname !== '/readyz' && pathname !== '/health') {
     expect(type).toBe('application/problem+json')
     const problem = problemSchema.parse(reply.body)
     expect(problem.status).toBe(reply.status)

@@ -38,9 +38,10 @@ test('a worker shows what it did, and only with a token where one is set', async
   const { families, type } = await until(
     async () => {
       const scraped = await scrape(worker)
-      return sum(scraped.families, 'duties_total') > 0 ? scraped : undefined
+      const started = sum(scraped.families, 'sandbox_start_seconds', '_count')
+      return started === 4 && sum(scraped.families, 'duties_total') > 0 ? scraped : undefined
     },
-    { deadlineMs: 10_000, what: 'a tick of this worker' },
+    { deadlineMs: 10_000, what: 'every start and a tick of this worker' },
   )
   expect(type).toContain('version=0.0.4')
   for (const name of WORKER_METRICS) expect(families.has(`muster_${name}`)).toBe(true)

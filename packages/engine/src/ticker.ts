@@ -1,5 +1,5 @@
 import { GateFault } from '@muster/gate'
-import { ageNodes, configurationSince, expireRuns, makeDue, readEpoch, takeTick } from '@muster/store'
+import { ageNodes, configurationSince, expireRuns, makeDue, markDuties, readEpoch, takeTick } from '@muster/store'
 import { admit } from './admit.ts'
 import { createSlotComparer } from './compare-slots.ts'
 import type { EngineContext } from './engine-context.ts'
@@ -61,6 +61,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   let condition: GateCondition = 'warm'
   let lookedAt = Number.NEGATIVE_INFINITY
   let damaged = false
+  let done = new Set<Duty>()
 
   async function duty(name: Duty, work: () => Promise<void>): Promise<void> {
     const begun = performance.now()
@@ -68,13 +69,27 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     try {
       await work()
       outcome = 'done'
-      freshness.set(name, new Date())
+      noteDone(name)
     } catch (error) {
       if (error instanceof GateFault && ASKS_NOTHING.has(name)) damaged = true
       context.log.error({ err: error, duty: name }, 'a duty failed; the next tick tries again')
     } finally {
       context.report?.duty?.({ name, outcome, seconds: (performance.now() - begun) / 1000 })
     }
+  }
+
+  function noteDone(name: Duty): void {
+    freshness.set(name, new Date())
+    done.add(name)
+  }
+
+  /** What ended well since the last mark, told to whoever asks any gateway. */
+  async function mark(): Promise<void> {
+    const names = [...done]
+    done = new Set()
+    await markDuties(pool, names).catch((error: unknown) =>
+      context.log.warn({ err: error }, 'the marks of the duties could not be written'),
+    )
   }
 
   async function gateIsCurrent(): Promise<boolean> {
@@ -103,6 +118,12 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
 
   async function tick(): Promise<boolean> {
     if (!(await takeTick(pool))) return false
+    await doDuties()
+    await mark()
+    return true
+  }
+
+  async function doDuties(): Promise<void> {
     await duty('dead_nodes', async () => {
       const died = await ageNodes(pool)
       if (died > 0) context.log.warn({ died }, 'workers are dead')
@@ -118,19 +139,18 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
       await offerRuns(context, moves.offers)
       await publishEvents(context, moves.events)
     })
-    if (!(await gateIsCurrent())) return true
+    if (!(await gateIsCurrent())) return
     await duty('capacities', () => refreshCapacities(context))
     await duty('configuration', deliverConfiguration)
     await duty('slots', () => comparer.compare())
     await duty('recent', () => reoffering.offerRecent())
     await duty('backlog', () => reoffering.stepBacklog())
-    return true
   }
 
   async function sweep(): Promise<void> {
     const before = condition
     condition = await sweepGate(context)
-    if (condition === 'warm') freshness.set('reservations', new Date())
+    if (condition === 'warm') noteDone('reservations')
     if (condition === 'cold' && performance.now() - lookedAt > LOOK_AGAIN_MS) {
       lookedAt = performance.now()
       await gateIsCurrent()

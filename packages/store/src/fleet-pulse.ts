@@ -9,11 +9,23 @@ const PULSE = {
   name: 'fleet_pulse',
   text: `SELECT f.epoch, extract(epoch FROM clock_timestamp() - nullif(f.ticked_at, '-infinity'))::float8 AS tick_age,
       (SELECT coalesce(jsonb_object_agg(n.status, n.nodes), '{}') FROM (
-        SELECT status, count(*) AS nodes FROM nodes WHERE status IN ('active', 'draining') GROUP BY status) n) AS nodes
+        SELECT status, count(*) AS nodes FROM nodes WHERE status IN ('active', 'draining') GROUP BY status) n) AS nodes,
+      (SELECT coalesce(jsonb_object_agg(d.key, extract(epoch FROM clock_timestamp() - d.value::timestamptz)), '{}')
+        FROM jsonb_each_text(f.duty_marks) d) AS duty_ages
     FROM fleet f`,
   row: z
-    .object({ epoch: z.int(), tick_age: z.number().nullable(), nodes: z.record(z.string(), z.int()) })
-    .transform(({ epoch, tick_age, nodes }) => ({ epoch, tickAgeSeconds: tick_age, nodes })),
+    .object({
+      epoch: z.int(),
+      tick_age: z.number().nullable(),
+      nodes: z.record(z.string(), z.int()),
+      duty_ages: z.record(z.string(), z.number()),
+    })
+    .transform(({ epoch, tick_age, nodes, duty_ages }) => ({
+      epoch,
+      tickAgeSeconds: tick_age,
+      nodes,
+      dutyAgeSeconds: duty_ages,
+    })),
 }
 const OLDEST = {
   name: 'oldest_queued',
@@ -24,11 +36,23 @@ const OLDEST = {
     .transform(({ pool, age_seconds }) => ({ pool, ageSeconds: age_seconds })),
 }
 
+const MARK = {
+  name: 'mark_duties',
+  text: `UPDATE fleet SET duty_marks = duty_marks
+    || (SELECT coalesce(jsonb_object_agg(d, clock_timestamp()), '{}') FROM unnest($1::text[]) d)`,
+  row: z.object({}),
+}
+
 export type FleetPulse = z.infer<typeof PULSE.row>
 export type OldestQueued = z.infer<typeof OLDEST.row>
 
-/** The epoch, how long ago the tick was taken (null: never), and the living nodes by status. */
+/** The epoch, how long ago the tick was taken (null: never) and each duty last ended well (absent: never), and the living nodes by status. */
 export const fleetPulse = (on: Queryable): Promise<FleetPulse> => executeOne(on, PULSE, [])
 
 /** The age of the oldest queued run of each pool that is not scheduled, among the oldest of all; pools without one are absent. */
 export const oldestQueued = (on: Queryable): Promise<readonly OldestQueued[]> => execute(on, OLDEST, [])
+
+/** Notes that these duties have just ended well. */
+export async function markDuties(on: Queryable, names: readonly string[]): Promise<void> {
+  await execute(on, MARK, [names])
+}

@@ -33,9 +33,12 @@ export function watchFleet(metrics: Metrics, { database, gate }: EngineContext, 
     metrics.set('postgres_up', {}, pulse.status === 'fulfilled' ? 1 : 0)
     if (pulse.status === 'fulfilled') {
       metrics.set('tick_age_seconds', {}, pulse.value.tickAgeSeconds ?? Number.POSITIVE_INFINITY)
+      for (const [duty, age] of Object.entries(pulse.value.dutyAgeSeconds))
+        metrics.set('duty_age_seconds', { duty }, age)
       for (const status of STATUSES) metrics.set('nodes', { status }, pulse.value.nodes[status] ?? 0)
     } else {
       metrics.forget('tick_age_seconds')
+      metrics.forget('duty_age_seconds')
       metrics.forget('nodes')
     }
     if (oldest.status === 'fulfilled') {

@@ -11,6 +11,7 @@ import { getAgent } from './get-agent.ts'
 import { getAgentCard } from './get-agent-card.ts'
 import { getAgentDefaults } from './get-agent-defaults.ts'
 import { getCapabilities } from './get-capabilities.ts'
+import { getHealth } from './get-health.ts'
 import { getInvariants } from './get-invariants.ts'
 import { getLiveness } from './get-liveness.ts'
 import { getOpenapi } from './get-openapi.ts'
@@ -73,6 +74,7 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<(typeof ROUTES)[N
   getInvariants,
   getLiveness,
   getReadiness,
+  getHealth,
   getSchema,
   getOpenapi,
   getCapabilities,

@@ -48,6 +48,7 @@ export const ROUTES = {
   getInvariants: operations.getInvariants,
   getLiveness: operations.getLiveness,
   getReadiness: operations.getReadiness,
+  getHealth: operations.getHealth,
   getSchema: discovery.getSchema,
   getOpenapi: discovery.getOpenapi,
   getCapabilities: discovery.getCapabilities,

@@ -14,6 +14,12 @@ const everyone = {
   errors: [],
 } as const
 
+const dutySchema = z.object({
+  status: z.enum(['ok', 'stale', 'never']),
+  age_seconds: z.number().nullable(),
+  limit_seconds: z.number(),
+})
+
 const checkSchema = z.object({
   status: z.enum(['ok', 'failed']),
   detail: z.string().optional(),
@@ -72,5 +78,27 @@ export const getReadiness = defineRoute({
   responses: {
     200: { description: 'Ready', body: readinessBody },
     503: { description: 'Not ready', body: readinessBody },
+  },
+})
+
+const healthBody = answerOf({
+  status: z.enum(['healthy', 'unhealthy']),
+  checks: z.record(z.string(), checkSchema),
+  tick: dutySchema,
+  duties: z.record(z.string(), dutySchema),
+  workers: z.object({ active: z.int(), draining: z.int() }),
+  checked_at: z.iso.datetime(),
+})
+
+export const getHealth = defineRoute({
+  ...everyone,
+  operationId: 'getHealth',
+  method: 'GET',
+  path: '/health',
+  summary: 'Whether the whole fleet does its duties, as any gateway can tell; not for load balancers, see /readyz',
+  query: z.object({}),
+  responses: {
+    200: { description: 'Postgres answers and every duty ended well lately', body: healthBody },
+    503: { description: 'Postgres does not answer, or a duty is stale', body: healthBody },
   },
 })
