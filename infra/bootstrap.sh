@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings an empty clone to life and runs one of: up, test, prove, verify.
 # Needs Node 20 or newer with npm; installs the pinned Node, the packages of the lockfile, the database client,
-# Redis and bubblewrap when they are missing. A run that finds everything in place takes a few milliseconds.
+# Redis and bubblewrap when they are missing, and for prove Chromium. A run that finds everything in place takes a few milliseconds.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -27,7 +27,8 @@ redis_ready() {
   has redis-server || has valkey-server || [ "$word" = verify ] || { [ "$word" = up ] && [ -n "${REDIS_URL:-}" ]; }
 }
 sandbox_ready() { has bwrap || [ "$word" = verify ] || [ "$(uname -s)" != Linux ]; }
-all_ready() { packages_ready && client_ready && redis_ready && sandbox_ready; }
+browser_ready() { has chromium || [ "$word" != prove ] || [ "$(uname -s)" != Linux ]; }
+all_ready() { packages_ready && client_ready && redis_ready && sandbox_ready && browser_ready; }
 
 # Runs a command with its output in the log; shows the end of the log if it fails.
 quietly() {
@@ -82,6 +83,7 @@ install_system_packages() {
   missing=
   redis_ready || missing="$missing redis-server"
   sandbox_ready || missing="$missing bubblewrap"
+  browser_ready || missing="$missing chromium"
   [ -n "$missing" ] || return 0
   if [ "$(uname -s)" = Darwin ]; then
     fail 'Redis is missing. Install it with: brew install redis   (or set REDIS_URL)'
@@ -93,7 +95,7 @@ install_system_packages() {
   elif has apt-get; then
     fail "missing:$missing. Install with: sudo apt-get install$missing"
   else
-    fail "missing:$missing. Install redis (or valkey) and bubblewrap with this system's package manager"
+    fail "missing:$missing. Install redis (or valkey) and bubblewrap (for prove also chromium) with this system's package manager"
   fi
 }
 

@@ -4,6 +4,7 @@ import { createAcceptor, type EngineContext } from '@muster/engine'
 import type { Metrics } from '@muster/runtime'
 import { Hono } from 'hono'
 import { Authenticator } from './authenticator.ts'
+import { mountBoard } from './board/mount-board.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { RunLogs } from './live/run-logs.ts'
@@ -55,6 +56,7 @@ export function buildApp(parts: AppParts): GatewayApp {
   }
   for (const name of routeNames()) mountNamed(mounting, name)
   watchFleet(metrics, engine, () => logs.readers)
+  mountBoard(mounting.app, engine, adminToken)
   mountMetrics(mounting.app, metrics, parts.metricsToken ?? null)
   mountRefusals(mounting)
   return {

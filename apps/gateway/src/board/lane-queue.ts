@@ -1,0 +1,129 @@
+import { BaseAdapter } from '@bull-board/api/dist/queueAdapters/base.js'
+import type { JobCounts, JobStatus, QueueJob, QueueMetrics, Status } from '@bull-board/api/typings/app'
+import { AppError } from '@muster/core'
+import {
+  type BoardLane,
+  type BoardState,
+  boardRuns,
+  findBoardRun,
+  type LaneCounts,
+  type Queryable,
+  readEvents,
+} from '@muster/store'
+import { laneJob, type RunActions } from './lane-job.ts'
+
+const STATES = ['waiting', 'delayed', 'active', 'completed', 'failed'] as const satisfies readonly BoardState[]
+const PAGE_MAX = 100
+const LOG_EVENTS = 1000
+const LINE_CHARS = 2000
+const NONE: QueueMetrics = { meta: { count: 0, prevTS: 0, prevCount: 0 }, data: [], count: 0 }
+
+export type LaneActions = RunActions & {
+  readonly pause: (lane: BoardLane, wanted: 'paused' | 'running') => Promise<void>
+}
+
+/** A lane of an agent as a queue of the board, read from Postgres. What the board could do beyond a run's own actions is refused. */
+export class LaneQueue extends BaseAdapter {
+  readonly #on: Queryable
+  readonly #lane: BoardLane
+  readonly #counts: LaneCounts
+  readonly #actions: LaneActions
+
+  constructor(on: Queryable, lane: BoardLane, counts: LaneCounts, actions: LaneActions) {
+    // of the two kinds the one that has no flows
+    super('bull', {
+      delimiter: '/',
+      allowCompletedRetries: false,
+      description: lane.agentId === null ? 'the agent was deleted' : '',
+      externalJobUrl: ({ id }) => ({ displayText: 'Open the run', href: `/admin/queues/runs/${String(id)}` }),
+    })
+    this.#on = on
+    this.#lane = lane
+    this.#counts = counts
+    this.#actions = actions
+  }
+
+  getName(): string {
+    return this.#lane.name
+  }
+
+  getStatuses(): Status[] {
+    return ['latest', ...STATES] as Status[]
+  }
+
+  getJobStatuses(): JobStatus[] {
+    return [...STATES] as JobStatus[]
+  }
+
+  async getJobCounts(): Promise<JobCounts> {
+    return { latest: 0, prioritized: 0, 'waiting-children': 0, paused: 0, ...this.#counts }
+  }
+
+  async getJobs(statuses: JobStatus[], start = 0, end = PAGE_MAX - 1): Promise<QueueJob[]> {
+    const page = { offset: start, limit: Math.max(0, Math.min(end - start + 1, PAGE_MAX)) }
+    const wanted = STATES.filter((state) => statuses.some((status) => String(status) === state))
+    const runs = await Promise.all(wanted.map((state) => boardRuns(this.#on, this.#lane.name, state, page)))
+    return runs.flat().map((run) => laneJob(run, this.#actions))
+  }
+
+  /** A run of another lane is not there. */
+  async getJob(id: string): Promise<QueueJob | null> {
+    const run = await findBoardRun(this.#on, id)
+    return run === null || run.job_name !== this.#lane.name ? null : laneJob(run, this.#actions)
+  }
+
+  async getJobLogs(id: string): Promise<string[]> {
+    if ((await this.getJob(id)) === null) return []
+    const events = await readEvents(this.#on, id, 0, LOG_EVENTS)
+    return events.map(({ seq, at, type, data }) => {
+      const line = `${seq} ${at} ${type} ${JSON.stringify(data)}`
+      return line.length > LINE_CHARS ? `${line.slice(0, LINE_CHARS)} …` : line
+    })
+  }
+
+  async isPaused(): Promise<boolean> {
+    return this.#lane.paused
+  }
+
+  pause(): Promise<void> {
+    return this.#actions.pause(this.#lane, 'paused')
+  }
+
+  resume(): Promise<void> {
+    return this.#actions.pause(this.#lane, 'running')
+  }
+
+  async getMetrics(): Promise<QueueMetrics> {
+    return NONE
+  }
+
+  async getRedisInfo(): Promise<null> {
+    return null
+  }
+
+  async getJobSchedulers(): Promise<never[]> {
+    return []
+  }
+
+  async getJobSchedulersCount(): Promise<number> {
+    return 0
+  }
+
+  async getGlobalConcurrency(): Promise<null> {
+    return null
+  }
+
+  clean = refused
+  addJob = refused
+  empty = refused
+  obliterate = refused
+  promoteAll = refused
+  removeJobScheduler = refused
+  updateJobScheduler = refused
+  runJobSchedulerNow = refused
+  setGlobalConcurrency = refused
+}
+
+async function refused(): Promise<never> {
+  throw new AppError('invalid_transition', 'a lane of agents offers no such action')
+}

@@ -1,0 +1,108 @@
+import { createBullBoard } from '@bull-board/api'
+import type { AppControllerRoute, HookContext } from '@bull-board/api/typings/app'
+import { HonoAdapter } from '@bull-board/hono'
+import { serveStatic } from '@hono/node-server/serve-static'
+import { runIdSchema } from '@muster/contracts'
+import { AppError } from '@muster/core'
+import type { EngineContext } from '@muster/engine'
+import { type Context, Hono } from 'hono'
+import { boardGuard } from './board-guard.ts'
+import { boardQueues } from './board-queues.ts'
+import { laneActions } from './lane-actions.ts'
+import type { LaneActions } from './lane-queue.ts'
+import { runPage } from './run-page.ts'
+import { searchPage } from './search-page.ts'
+
+const PLACE = '/admin/queues'
+const QUERY_MAX = 255
+/** What the board may change: one run, one lane, and the dead letters of one lane. All else would act past the books. */
+const CHANGES: ReadonlySet<string> = new Set([
+  '/api/queues/:queueName/pause',
+  '/api/queues/:queueName/resume',
+  '/api/queues/:queueName/retry/:queueStatus',
+  '/api/queues/:queueName/:jobId/retry',
+  '/api/queues/:queueName/:jobId/clean',
+])
+/** The page of the board asks another host for its letters; the system's own do. */
+const ELSEWHERE = /<link href="https?:[^>]*>/g
+/** Hides the buttons of what is refused, told apart by their icons: promote, reschedule, duplicate, edit, add, empty, obliterate, clean all. */
+const HIDDEN = `<style>${['corner-up-left', 'clock', 'files', 'pencil'].map((icon) => `button:has(.lucide-${icon})`).join()},
+${['plus', 'trash-2', 'ban'].map((icon) => `[role=menuitem]:has(.lucide-${icon})`).join()},
+button:has(.lucide-trash-2):not([class*=jobActions] button) { display: none !important }</style></head>`
+
+/** Bull Board with its queues read anew for each request. */
+class LiveAdapter extends HonoAdapter {
+  readonly #context: EngineContext
+  readonly #actions: LaneActions
+
+  constructor(context: EngineContext) {
+    super(serveStatic)
+    this.#context = context
+    this.#actions = laneActions(context)
+  }
+
+  override setApiRoutes(routes: AppControllerRoute[]): this {
+    super.setApiRoutes(
+      routes.map((route) => ({
+        ...route,
+        handler: async (request) =>
+          request === undefined
+            ? route.handler()
+            : route.handler({ ...request, queues: await boardQueues(this.#context, this.#actions, request) }),
+      })),
+    )
+    return this
+  }
+}
+
+/** Mounts `/admin/queues`: Bull Board over the lanes and pools, a search page, and a page for each run. */
+export function mountBoard(app: Hono, context: EngineContext, adminToken: string): void {
+  const adapter = new LiveAdapter(context)
+  adapter.setBasePath(PLACE)
+  createBullBoard({
+    queues: [],
+    serverAdapter: adapter,
+    options: {
+      uiConfig: {
+        boardTitle: 'Muster',
+        hideDocsLink: true,
+        hideRedisDetails: true,
+        showWorkers: false,
+        sortQueues: false,
+        overview: { groupByDelimiter: true },
+        miscLinks: [{ text: 'Search', url: `${PLACE}/search` }],
+      },
+      handlerHooks: { before: refuseOthers },
+    },
+  })
+  const board = new Hono()
+  board.use('*', boardGuard(adminToken))
+  board.get('/search', async (c) => {
+    const query = (c.req.query('q') ?? '').trim().slice(0, QUERY_MAX)
+    return c.html(await searchPage(context.database.pool, storable(query)))
+  })
+  board.get('/runs/:runId', async (c) => answerRun(c, context))
+  board.use('*', async (c, next) => {
+    await next()
+    if (c.res.headers.get('content-type')?.startsWith('text/html') !== true) return
+    const page = await c.res.text()
+    c.res = new Response(page.replaceAll(ELSEWHERE, '').replace('</head>', HIDDEN), c.res)
+  })
+  board.route('/', adapter.registerPlugin())
+  app.route(PLACE, board)
+  app.get(`${PLACE}/`, (c) => c.redirect(PLACE))
+}
+
+const refuseOthers = ({ method, route }: HookContext) =>
+  method === 'get' || CHANGES.has(route)
+    ? { allow: true }
+    : { allow: false, status: 405 as const, message: 'Muster does not offer this: its books would not balance' }
+
+async function answerRun(c: Context, context: EngineContext): Promise<Response> {
+  const runId = runIdSchema.safeParse(c.req.param('runId'))
+  if (!runId.success) throw new AppError('run_not_found')
+  return c.html(await runPage(context, runId.data))
+}
+
+/** Postgres takes no NUL. */
+const storable = (text: string): string => text.replaceAll('\0', '').toWellFormed()

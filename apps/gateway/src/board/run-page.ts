@@ -1,0 +1,34 @@
+import { AppError } from '@muster/core'
+import { type EngineContext, explainRun } from '@muster/engine'
+import { findBoardRun, findRun, listAttempts, readEvents } from '@muster/store'
+import { boardLink, boardPage, escapeHtml } from './board-page.ts'
+
+const EVENTS_MAX = 500
+const ATTEMPTS_MAX = 100
+const TEXT_MAX = 20_000
+
+/** Everything about a run: why it waits, itself, its attempts and its first events. */
+export async function runPage(context: EngineContext, runId: string): Promise<string> {
+  const { database } = context
+  const shown = await findBoardRun(database.pool, runId)
+  const run = shown === null ? null : await findRun(database, shown.workspace_id, runId)
+  if (shown === null || run === null) throw new AppError('run_not_found')
+  const [explanation, attempts, events] = await Promise.all([
+    explainRun(context, runId),
+    listAttempts(database, runId, { limit: ATTEMPTS_MAX, before: null }),
+    readEvents(database.pool, runId, 0, EVENTS_MAX),
+  ])
+  const lines = events.map(({ seq, at, type, data }) => `${seq} ${at} ${type} ${JSON.stringify(data)}`).join('\n')
+  return boardPage(
+    run.id,
+    '',
+    `<p>${escapeHtml(explanation.text)}</p>
+<p><a href="${escapeHtml(boardLink(shown.job_name, run.id))}">On the board</a></p>
+${section('Run', run)}${section('Attempts', attempts.items)}<h2>Events</h2><pre>${escapeHtml(cut(lines))}</pre>`,
+  )
+}
+
+const section = (title: string, what: unknown): string =>
+  `<h2>${title}</h2><pre>${escapeHtml(cut(JSON.stringify(what, null, 2)))}</pre>`
+
+const cut = (text: string): string => (text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)} …` : text)
