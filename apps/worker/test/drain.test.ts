@@ -13,16 +13,26 @@ beforeAll(async () => {
 })
 afterAll(() => fleet.close())
 
-const slots = (env: Record<string, string>) => fleet.worker({ MUSTER_POOLS: 'bubblewrap:4', MUSTER_DRAIN_MS: '0', ...env })
+const slots = (env: Record<string, string>) =>
+  fleet.worker({ MUSTER_POOLS: 'bubblewrap:4', MUSTER_DRAIN_MS: '0', ...env })
 
 test('a drain hands back what still runs, charges no try, and the next worker goes on in the same folder', async () => {
   const leaving = await slots({})
-  const { run } = await fleet.submit({ agent: 'shell', message: '[ -e mark ] && echo done && exit; touch mark; echo ready; sleep 600' })
-  await until(async () => (await fleet.events(run.id)).some((event) => event.type === 'agent.log'), { deadlineMs: 20_000 })
+  const { run } = await fleet.submit({
+    agent: 'shell',
+    message: '[ -e mark ] && echo done && exit; touch mark; echo ready; sleep 600',
+  })
+  await until(async () => (await fleet.events(run.id)).some((event) => event.type === 'agent.log'), {
+    deadlineMs: 20_000,
+  })
   await leaving.drain()
   expect(await fleet.run(run.id)).toMatchObject({ status: 'queued', attempt_count: 0, hand_backs: 1, front: true })
   const staying = await slots({})
-  expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ status: 'succeeded', output: 'done', attempt_count: 1 })
+  expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({
+    status: 'succeeded',
+    output: 'done',
+    attempt_count: 1,
+  })
   expect((await fleet.attempts(run.id)).map((attempt) => attempt.status)).toEqual(['handed_back', 'succeeded'])
   await staying.drain()
 })
