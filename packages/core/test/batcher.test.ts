@@ -107,3 +107,18 @@ test('whatever is added whenever, every item flies exactly once and within the r
     { numRuns: 50 },
   )
 })
+
+test('past the bound of what may wait, an item is refused at once and those that wait are served', async () => {
+  const { promise: held, resolve: release } = Promise.withResolvers<void>()
+  const batcher = new Batcher<number, number>(
+    async (items) => {
+      await held
+      return items
+    },
+    { max: 2, waitingMax: 2 },
+  )
+  const taken = [batcher.add(1), batcher.add(2), batcher.add(3)]
+  await expect(batcher.add(4)).rejects.toMatchObject({ code: 'unavailable' })
+  release()
+  expect(await Promise.all(taken)).toEqual([1, 2, 3])
+})
