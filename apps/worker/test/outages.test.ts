@@ -26,7 +26,8 @@ const saying = (runId: string, text: string) =>
 const nodeOf = async (runId: string): Promise<string> => (await fleet.run(runId, 'running')).node_id
 
 test('a node that is declared dead kills what it lost before the run starts again, and comes back as another', async () => {
-  const message = 'if [ -e mark ]; then wc -l < log; sleep 0.4; wc -l < log; exit; fi; touch mark; echo ready; while :; do echo x >> log; sleep 0.02; done'
+  const message =
+    'if [ -e mark ]; then wc -l < log; sleep 0.4; wc -l < log; exit; fi; touch mark; echo ready; while :; do echo x >> log; sleep 0.02; done'
   const { run } = await fleet.submit({ agent: 'shell', message })
   await saying(run.id, 'ready')
   const dead = await nodeOf(run.id)

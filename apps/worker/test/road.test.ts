@@ -6,7 +6,11 @@ let fleet: SmallFleet
 beforeAll(async () => {
   fleet = await openSmallFleet()
   await fleet.agent('shell', {
-    command: ['/bin/bash', '-c', `IFS= read -r line; node -p 'JSON.parse(process.argv[1]).message' "$line" > /tmp/s; exec bash /tmp/s`],
+    command: [
+      '/bin/bash',
+      '-c',
+      `IFS= read -r line; node -p 'JSON.parse(process.argv[1]).message' "$line" > /tmp/s; exec bash /tmp/s`,
+    ],
   })
   await fleet.worker({ MUSTER_POOLS: 'bubblewrap:4', MUSTER_DRAIN_MS: '0' })
 })
@@ -23,19 +27,31 @@ test('a command runs in a sandbox and its output, events and attempt are kept', 
 })
 
 test('a failing run is tried again and ends failed with its exit code', async () => {
-  const { run } = await fleet.submit({ agent: 'shell', message: 'echo oops >&2; exit 3', policy: { retry: { max_attempts: 2 } } })
+  const { run } = await fleet.submit({
+    agent: 'shell',
+    message: 'echo oops >&2; exit 3',
+    policy: { retry: { max_attempts: 2 } },
+  })
   expect(await fleet.run(run.id, 'failed')).toMatchObject({ attempt_count: 2, failure: { code: 'agent_exit' } })
 })
 
 test('a session keeps its folder between runs and runs them one at a time in order', async () => {
   const runs = []
-  for (let n = 0; n < 5; n++) runs.push(await fleet.submit({ agent: 'shell', message: `echo ${n} >> log; cat log | tr -d '\\n'`, session_key: 's' }))
+  for (let n = 0; n < 5; n++)
+    runs.push(
+      await fleet.submit({ agent: 'shell', message: `echo ${n} >> log; cat log | tr -d '\\n'`, session_key: 's' }),
+    )
   const last = await fleet.run(runs[4]?.run.id ?? '', 'succeeded', 'failed')
   expect(last.output).toBe('01234')
 })
 
 test('a run past its time ends timed_out', async () => {
-  const { run } = await fleet.submit({ agent: 'shell', message: 'sleep 60', timeout_ms: 300, policy: { retry: { max_attempts: 1 } } })
+  const { run } = await fleet.submit({
+    agent: 'shell',
+    message: 'sleep 60',
+    timeout_ms: 300,
+    policy: { retry: { max_attempts: 1 } },
+  })
   expect(await fleet.run(run.id, 'timed_out')).toMatchObject({ failure: { code: 'timed_out' } })
 })
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, chmod } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AgentConfig, Command } from '@muster/contracts'
@@ -69,10 +69,13 @@ export async function openSmallFleet({ postgresUrl }: { readonly postgresUrl?: s
       )
     },
     async attempts(runId: string): Promise<{ status: string; node_id: string }[]> {
-      return (await database.pool.query('SELECT status, node_id FROM attempts WHERE run_id = $1 ORDER BY number', [runId])).rows
+      return (
+        await database.pool.query('SELECT status, node_id FROM attempts WHERE run_id = $1 ORDER BY number', [runId])
+      ).rows
     },
     async events(runId: string): Promise<{ seq: number; type: string; data: Record<string, unknown> }[]> {
-      return (await database.pool.query('SELECT seq, type, data FROM events WHERE run_id = $1 ORDER BY seq', [runId])).rows
+      return (await database.pool.query('SELECT seq, type, data FROM events WHERE run_id = $1 ORDER BY seq', [runId]))
+        .rows
     },
     async close() {
       await Promise.all(workers.map(drainOnce))

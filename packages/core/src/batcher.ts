@@ -1,26 +1,33 @@
+import { AppError } from './app-error.ts'
+
 /**
  * Gathers calls into batches: while one batch is in flight the next one gathers, so that there is no timer and an idle system waits for
- * nothing. `run` answers one result an item, in order. Items whose `apart` keys are equal never share a batch.
+ * nothing. `run` answers one result an item, in order. Items whose `apart` keys are equal never share a batch. Past `waitingMax` items that
+ * wait, `add` rejects with `unavailable`, so that a server that hangs does not fill the memory.
  */
 export class Batcher<Item, Result> {
   readonly #run: (items: readonly Item[]) => Promise<readonly Result[]>
   readonly #max: number
   readonly #lanes: number
+  readonly #waitingMax: number
   readonly #apart: (item: Item) => string | null
   #waiting: Entry<Item, Result>[] = []
   #flying = 0
 
   constructor(
     run: (items: readonly Item[]) => Promise<readonly Result[]>,
-    options: { max: number; lanes?: number; apart?: (item: Item) => string | null },
+    options: { max: number; lanes?: number; waitingMax?: number; apart?: (item: Item) => string | null },
   ) {
     this.#run = run
     this.#max = options.max
     this.#lanes = options.lanes ?? 1
+    this.#waitingMax = options.waitingMax ?? Number.POSITIVE_INFINITY
     this.#apart = options.apart ?? (() => null)
   }
 
   add(item: Item): Promise<Result> {
+    if (this.#waiting.length >= this.#waitingMax)
+      return Promise.reject(new AppError('unavailable', 'too much is waiting to be written', { retryAfterMs: 2000 }))
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject })
       this.#depart()

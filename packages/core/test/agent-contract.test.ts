@@ -2,7 +2,8 @@ import { agentContractSchema, ERROR_CODES, errorCodeSchema, TASK_STATUSES } from
 import { expect, test } from 'vitest'
 import { contractForError, contractForList, contractForTask } from '../src/index.ts'
 
-const actionsOf = (contract: { next_actions: readonly { action: string }[] }) => contract.next_actions.map((next) => next.action)
+const actionsOf = (contract: { next_actions: readonly { action: string }[] }) =>
+  contract.next_actions.map((next) => next.action)
 
 test.for(TASK_STATUSES)('a task that is %s says what can be done next, and recommends exactly one thing', (status) => {
   const contract = contractForTask({ id: 'tsk_1', status, run_id: 'run_1' })
@@ -16,12 +17,15 @@ test.for(TASK_STATUSES)('a task that is %s says what can be done next, and recom
   expect(actionsOf(contract)).toEqual(expected[status] ?? ['check_task_status', 'stream_events', 'cancel_task'])
 })
 
-test.for(Object.keys(ERROR_CODES).map((code) => errorCodeSchema.parse(code)))('the error %s says what can be done next', (code) => {
-  const contract = contractForError(code, null)
-  expect(agentContractSchema.parse(contract)).toEqual(contract)
-  expect(contract.next_actions[0]?.recommended).toBe(true)
-  expect(contract.retryable).toBe(ERROR_CODES[code].retryable)
-})
+test.for(Object.keys(ERROR_CODES).map((code) => errorCodeSchema.parse(code)))(
+  'the error %s says what can be done next',
+  (code) => {
+    const contract = contractForError(code, null)
+    expect(agentContractSchema.parse(contract)).toEqual(contract)
+    expect(contract.next_actions[0]?.recommended).toBe(true)
+    expect(contract.retryable).toBe(ERROR_CODES[code].retryable)
+  },
+)
 
 test('an error that will pass says how many whole seconds to wait, at least one', () => {
   const waits = [1, 1000, 1001].map((ms) => contractForError('unavailable', ms).next_actions[0]?.retry_after_seconds)

@@ -21,12 +21,26 @@ const timedOut: AttemptOutcome = { kind: 'timed_out', timeoutMs: 50, exitCode: n
 describe('an attempt that', () => {
   test('succeeds ends its run with its output and charges a try', () => {
     const end = endAttempt(run(), { kind: 'succeeded', output: { n: 1 }, outputTruncated: true, exitCode: 0 })
-    expect(end).toMatchObject({ status: 'succeeded', charge: 1, losses: 0, handBacks: 0, output: { n: 1 }, outputTruncated: true, failure: null, exitCode: 0 })
+    expect(end).toMatchObject({
+      status: 'succeeded',
+      charge: 1,
+      losses: 0,
+      handBacks: 0,
+      output: { n: 1 },
+      outputTruncated: true,
+      failure: null,
+      exitCode: 0,
+    })
   })
 
   test('is cancelled ends its run uncharged, with the reason', () => {
     const end = endAttempt(run(), { kind: 'cancelled', reason: 'why', exitCode: null })
-    expect(end).toMatchObject({ status: 'cancelled', charge: 0, reason: null, failure: { code: 'cancelled', message: 'why', retryable: false } })
+    expect(end).toMatchObject({
+      status: 'cancelled',
+      charge: 0,
+      reason: null,
+      failure: { code: 'cancelled', message: 'why', retryable: false },
+    })
   })
 
   test.for([
@@ -45,14 +59,34 @@ describe('an attempt that', () => {
 
   test('is handed back goes to its head uncharged; only progress sets the count of hand-backs back', () => {
     const end = (progressed: boolean) => endAttempt(run(), { kind: 'handed_back', progressed })
-    expect(end(false)).toMatchObject({ status: 'queued', reason: 'handed_back', charge: 0, handBacks: 2, losses: 2, front: true, delayMs: 0 })
+    expect(end(false)).toMatchObject({
+      status: 'queued',
+      reason: 'handed_back',
+      charge: 0,
+      handBacks: 2,
+      losses: 2,
+      front: true,
+      delayMs: 0,
+    })
     expect(end(true).handBacks).toBe(1)
   })
 
   test('is lost goes to its head uncharged, until the last loss in a row ends its run', () => {
     const lost: AttemptOutcome = { kind: 'lost', reason: 'gone' }
-    expect(endAttempt(run(), lost)).toMatchObject({ status: 'queued', reason: 'lost', charge: 0, losses: 3, handBacks: 1, front: true })
-    expect(endAttempt(run({ losses: 4 }), lost)).toMatchObject({ status: 'failed', reason: null, front: false, failure: { code: 'worker_lost' } })
+    expect(endAttempt(run(), lost)).toMatchObject({
+      status: 'queued',
+      reason: 'lost',
+      charge: 0,
+      losses: 3,
+      handBacks: 1,
+      front: true,
+    })
+    expect(endAttempt(run({ losses: 4 }), lost)).toMatchObject({
+      status: 'failed',
+      reason: null,
+      front: false,
+      failure: { code: 'worker_lost' },
+    })
     expect(endAttempt(run({ losses: 1 }), lost, 2).status).toBe('failed')
   })
 })
@@ -78,17 +112,27 @@ test('a delay is never above its bound, never falls with further tries, and doub
 
 test('whatever fails however often, the tries that are charged never exceed their number', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 20 }), fc.array(fc.constantFrom('fail', 'time', 'lose', 'back'), { minLength: 60, maxLength: 60 }), (maxAttempts, fates) => {
-      let held = run({ maxAttempts, losses: 0, handBacks: 0 })
-      for (const fate of fates) {
-        const outcome: AttemptOutcome =
-          fate === 'fail' ? failing(true) : fate === 'time' ? timedOut : fate === 'lose' ? { kind: 'lost', reason: '' } : { kind: 'handed_back', progressed: false }
-        const end = endAttempt(held, outcome)
-        held = { ...held, attemptCount: held.attemptCount + end.charge, losses: end.losses, handBacks: end.handBacks }
-        expect(held.attemptCount).toBeLessThanOrEqual(maxAttempts)
-        if (end.status !== 'queued') return
-        expect(held.losses).toBeLessThan(5)
-      }
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 20 }),
+      fc.array(fc.constantFrom('fail', 'time', 'lose', 'back'), { minLength: 60, maxLength: 60 }),
+      (maxAttempts, fates) => {
+        let held = run({ maxAttempts, losses: 0, handBacks: 0 })
+        for (const fate of fates) {
+          const outcome: AttemptOutcome =
+            fate === 'fail'
+              ? failing(true)
+              : fate === 'time'
+                ? timedOut
+                : fate === 'lose'
+                  ? { kind: 'lost', reason: '' }
+                  : { kind: 'handed_back', progressed: false }
+          const end = endAttempt(held, outcome)
+          held = { ...held, attemptCount: held.attemptCount + end.charge, losses: end.losses, handBacks: end.handBacks }
+          expect(held.attemptCount).toBeLessThanOrEqual(maxAttempts)
+          if (end.status !== 'queued') return
+          expect(held.losses).toBeLessThan(5)
+        }
+      },
+    ),
   )
 })

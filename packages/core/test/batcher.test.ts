@@ -66,37 +66,59 @@ test('a batch that fails rejects its own items only, and the next departs', asyn
 test('an item without an answer, and a batch that throws before it flies, are rejected', async () => {
   const short = new Batcher<string, string>(async () => [], { max: 5 })
   await expect(short.add('a')).rejects.toThrow('fewer results')
-  const broken = new Batcher<string, string>(() => {
-    throw new Error('at once')
-  }, { max: 5 })
+  const broken = new Batcher<string, string>(
+    () => {
+      throw new Error('at once')
+    },
+    { max: 5 },
+  )
   await expect(broken.add('a')).rejects.toThrow('at once')
   await expect(broken.add('b')).rejects.toThrow('at once')
 })
 
 test('whatever is added whenever, every item flies exactly once and within the rules', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.boolean()), { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), async (adds, max) => {
-      const flown: string[][] = []
-      const batcher = new Batcher<string, string>(
-        async (items) => {
-          flown.push([...items])
-          await turn()
-          return items
-        },
-        { max, lanes: 2, apart: (item) => item[0] ?? null },
-      )
-      const answers: Promise<string>[] = []
-      for (const [index, [key, wait]] of adds.entries()) {
-        answers.push(batcher.add(`${key}${index}`))
-        if (wait) await turn()
-      }
-      expect(await Promise.all(answers)).toEqual(adds.map(([key], index) => `${key}${index}`))
-      expect(flown.flat().sort()).toEqual(adds.map(([key], index) => `${key}${index}`).sort())
-      for (const batch of flown) {
-        expect(batch.length).toBeLessThanOrEqual(max)
-        expect(new Set(batch.map((item) => item[0])).size).toBe(batch.length)
-      }
-    }),
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.boolean()), { maxLength: 40 }),
+      fc.integer({ min: 1, max: 5 }),
+      async (adds, max) => {
+        const flown: string[][] = []
+        const batcher = new Batcher<string, string>(
+          async (items) => {
+            flown.push([...items])
+            await turn()
+            return items
+          },
+          { max, lanes: 2, apart: (item) => item[0] ?? null },
+        )
+        const answers: Promise<string>[] = []
+        for (const [index, [key, wait]] of adds.entries()) {
+          answers.push(batcher.add(`${key}${index}`))
+          if (wait) await turn()
+        }
+        expect(await Promise.all(answers)).toEqual(adds.map(([key], index) => `${key}${index}`))
+        expect(flown.flat().sort()).toEqual(adds.map(([key], index) => `${key}${index}`).sort())
+        for (const batch of flown) {
+          expect(batch.length).toBeLessThanOrEqual(max)
+          expect(new Set(batch.map((item) => item[0])).size).toBe(batch.length)
+        }
+      },
+    ),
     { numRuns: 50 },
   )
+})
+
+test('past the bound of what may wait, an item is refused at once and those that wait are served', async () => {
+  const { promise: held, resolve: release } = Promise.withResolvers<void>()
+  const batcher = new Batcher<number, number>(
+    async (items) => {
+      await held
+      return items
+    },
+    { max: 2, waitingMax: 2 },
+  )
+  const taken = [batcher.add(1), batcher.add(2), batcher.add(3)]
+  await expect(batcher.add(4)).rejects.toMatchObject({ code: 'unavailable' })
+  release()
+  expect(await Promise.all(taken)).toEqual([1, 2, 3])
 })

@@ -1,4 +1,4 @@
-import { DEFAULT_POLICY, type Policy, type PolicyInput, POOLS } from '@muster/contracts'
+import { DEFAULT_POLICY, POOLS, type Policy, type PolicyInput } from '@muster/contracts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { classKeyOf, classPolicyOf, namedResources, normalizePolicy, unsupportedPolicy } from '../src/index.ts'
@@ -8,7 +8,12 @@ const keyOf = (policy: Policy, at: Partial<typeof place> = {}) => classKeyOf({ .
 
 describe('a policy', () => {
   test('takes each field from the command, else from the agent, else from the default, at every level', () => {
-    const agent: PolicyInput = { network_enabled: true, workspace_access: 'ro', resources: { cpu: 4, pids: 9 }, retry: { delay_ms: 7 } }
+    const agent: PolicyInput = {
+      network_enabled: true,
+      workspace_access: 'ro',
+      resources: { cpu: 4, pids: 9 },
+      retry: { delay_ms: 7 },
+    }
     const command: PolicyInput = { workspace_access: 'none', resources: { cpu: 2 }, retry: { max_attempts: 9 } }
     expect(normalizePolicy(agent, command)).toEqual({
       ...DEFAULT_POLICY,
@@ -52,13 +57,21 @@ describe('a class key', () => {
   })
 
   test('differs by workspace, agent and lane, also where their texts join to the same', () => {
-    const keys = [{}, { workspaceId: 'wsp_2' }, { agentId: 'agt_2' }, { lane: 'side' }, { workspaceId: 'wsp_1agt', agentId: '_1' }].map((at) => keyOf(DEFAULT_POLICY, at))
+    const keys = [
+      {},
+      { workspaceId: 'wsp_2' },
+      { agentId: 'agt_2' },
+      { lane: 'side' },
+      { workspaceId: 'wsp_1agt', agentId: '_1' },
+    ].map((at) => keyOf(DEFAULT_POLICY, at))
     expect(new Set(keys).size).toBe(keys.length)
   })
 
   test('is the same whatever the retries are, and for resources that round up to the same', () => {
     const resources = { cpu: 0.6, memory_mb: 900, pids: 1, disk_mb: 2 }
-    expect(keyOf({ ...DEFAULT_POLICY, retry: { ...DEFAULT_POLICY.retry, max_attempts: 99 } })).toBe(keyOf(DEFAULT_POLICY))
+    expect(keyOf({ ...DEFAULT_POLICY, retry: { ...DEFAULT_POLICY.retry, max_attempts: 99 } })).toBe(
+      keyOf(DEFAULT_POLICY),
+    )
     expect(keyOf({ ...DEFAULT_POLICY, resources })).toBe(keyOf(DEFAULT_POLICY))
     expect(keyOf({ ...DEFAULT_POLICY, resources: { ...resources, cpu: 1.1 } })).not.toBe(keyOf(DEFAULT_POLICY))
   })

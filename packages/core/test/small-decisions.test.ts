@@ -40,11 +40,16 @@ test('adding a report leaves the earlier total as it was', () => {
 
 test('an admission of a later epoch is greater than every one of an earlier epoch, and knows its epoch', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 2 ** 20 }), fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.integer({ min: 0, max: 2 ** 32 - 1 }), (epoch, counter, other) => {
-      expect(epochOf(admissionOf(epoch, counter))).toBe(epoch)
-      expect(admissionOf(epoch + 1, other)).toBeGreaterThan(admissionOf(epoch, counter))
-      expect(Number.isSafeInteger(admissionOf(epoch, counter))).toBe(true)
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 2 ** 20 }),
+      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      (epoch, counter, other) => {
+        expect(epochOf(admissionOf(epoch, counter))).toBe(epoch)
+        expect(admissionOf(epoch + 1, other)).toBeGreaterThan(admissionOf(epoch, counter))
+        expect(Number.isSafeInteger(admissionOf(epoch, counter))).toBe(true)
+      },
+    ),
   )
 })
 

@@ -39,6 +39,8 @@ export type Acceptor = {
 }
 
 const BATCH_MAX = 128
+/** Commands at once in one gateway; more would only wait longer than their clients do. */
+const WAITING_MAX = 10_000
 const CLASSES_KEPT_MAX = 100_000
 
 export function createAcceptor(context: EngineContext): Acceptor {
@@ -47,6 +49,7 @@ export function createAcceptor(context: EngineContext): Acceptor {
   const batcher = new Batcher<AcceptItem, PromiseSettledResult<AcceptVerdict>>((items) => commit(context, items), {
     max: BATCH_MAX,
     lanes: 2,
+    waitingMax: WAITING_MAX,
     apart: (item) =>
       item.idempotency_key === null ? null : JSON.stringify([item.workspace_id, item.agent_id, item.idempotency_key]),
   })

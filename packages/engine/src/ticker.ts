@@ -41,8 +41,6 @@ export type Ticker = {
 }
 
 const PAGE = 500
-/** What these ask of the gate carries nothing of ours: when Redis refuses it, what Redis holds is damaged. */
-const ASKS_NOTHING: ReadonlySet<Duty> = new Set(['reservations', 'slots'])
 /** A configuration commits within this of its version, so reading this far back again misses none. */
 const OVERLAP_MS = 30_000
 const LOOK_AGAIN_MS = 500
@@ -60,6 +58,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   let rebuilding = false
   let condition: GateCondition = 'warm'
   let lookedAt = Number.NEGATIVE_INFINITY
+  /** What a sweep and an audit ask carries nothing of ours: when Redis refuses one, what it holds is damaged. */
   let damaged = false
   let done = new Set<Duty>()
 
@@ -71,7 +70,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
       outcome = 'done'
       noteDone(name)
     } catch (error) {
-      if (error instanceof GateFault && ASKS_NOTHING.has(name)) damaged = true
+      if (error instanceof GateFault && name === 'slots') damaged = true
       context.log.error({ err: error, duty: name }, 'a duty failed; the next tick tries again')
     } finally {
       context.report?.duty?.({ name, outcome, seconds: (performance.now() - begun) / 1000 })
@@ -149,7 +148,12 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
 
   async function sweep(): Promise<void> {
     const before = condition
-    condition = await sweepGate(context)
+    try {
+      condition = await sweepGate(context)
+    } catch (error) {
+      if (error instanceof GateFault) damaged = true
+      throw error
+    }
     if (condition === 'warm') noteDone('reservations')
     if (condition === 'cold' && performance.now() - lookedAt > LOOK_AGAIN_MS) {
       lookedAt = performance.now()

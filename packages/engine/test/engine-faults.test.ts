@@ -24,7 +24,13 @@ test('one unstorable command fails by itself, and those of its batch are accepte
   // two batches fly at once; those behind them gather
   const messages = ['one', 'two', 'three', `four${NUL}`, 'five']
   const answers = await Promise.allSettled(messages.map((message) => fleet.submit(agent, { message })))
-  expect(answers.map((answer) => answer.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
+  expect(answers.map((answer) => answer.status)).toEqual([
+    'fulfilled',
+    'fulfilled',
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+  ])
 })
 
 test('an accept whose first try is still under way when it is sent again is accepted once', async () => {
@@ -69,21 +75,25 @@ test('a command for an agent that was deleted and made anew under its key is acc
 
 test('every run that failed in one batch is back in the gate when its finish returns', async () => {
   const agent = await fleet.agent({ limits: { concurrency: 3 } })
-  const held = await Promise.all(
-    [1, 2, 3].map(async () => fleet.hold((await fleet.submit(agent)).run.id, node)),
-  )
+  const held = await Promise.all([1, 2, 3].map(async () => fleet.hold((await fleet.submit(agent)).run.id, node)))
   await Promise.all(held.map((run) => fleet.finish(run, FAILED)))
   for (const run of held) expect((await fleet.inGate(run.run_id)).state).toBe('reserved')
 })
 
 test('one end that Postgres refuses makes its run failed, and the others of its batch are kept', async () => {
   const agent = await fleet.agent()
-  const held = await Promise.all(
-    [1, 2, 3].map(async () => fleet.hold((await fleet.submit(agent)).run.id, node)),
-  )
+  const held = await Promise.all([1, 2, 3].map(async () => fleet.hold((await fleet.submit(agent)).run.id, node)))
   const outputs = ['fine', `un${NUL}fine`, 'fine']
   const ends = await Promise.allSettled(
-    held.map((run, index) => fleet.finish(run, { ...SUCCEEDED, kind: 'succeeded', output: outputs[index] ?? '', outputTruncated: false, exitCode: 0 })),
+    held.map((run, index) =>
+      fleet.finish(run, {
+        ...SUCCEEDED,
+        kind: 'succeeded',
+        output: outputs[index] ?? '',
+        outputTruncated: false,
+        exitCode: 0,
+      }),
+    ),
   )
   expect(ends.map((end) => end.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
   const statuses = await Promise.all(held.map(async (run) => (await fleet.run(run.run_id)).status))
@@ -114,7 +124,10 @@ test('a run that cannot be read ends failed, and the claims of its batch go on',
 
 test('events that Postgres refuses are refused by themselves, and those of other runs are written', async () => {
   const agent = await fleet.agent()
-  const [one, other] = [await fleet.hold((await fleet.submit(agent)).run.id, node), await fleet.hold((await fleet.submit(agent)).run.id, node)]
+  const [one, other] = [
+    await fleet.hold((await fleet.submit(agent)).run.id, node),
+    await fleet.hold((await fleet.submit(agent)).run.id, node),
+  ]
   const writer = new EventWriter(fleet.context, new AbortController().signal)
   const log = (text: string) => [{ type: 'agent.log', data: { text } } as const]
   const [bad, good] = await Promise.allSettled([
@@ -132,7 +145,10 @@ test('a writer that writes again as soon as it was answered is answered again', 
   const event = { type: 'agent.log', data: { text: 'x' } } as const
   for (let n = 0; n < 3; n++) {
     const written = writer.write(run.run_id, run.generation, [event])
-    await Promise.race([written, new Promise((_, reject) => setTimeout(() => reject(new Error('never answered')), 2000))])
+    await Promise.race([
+      written,
+      new Promise((_, reject) => setTimeout(() => reject(new Error('never answered')), 2000)),
+    ])
   }
   // the continuation of a bare await comes before the writer knows that it is idle
   const chain = async () => {
@@ -160,7 +176,9 @@ test('a cancel that Postgres took is answered though the gate refuses what follo
 
 test('a requeue of a task that does not exist is refused and writes nothing', async () => {
   await expect(requeueTask(fleet.context, newId('task'))).rejects.toMatchObject({ code: 'task_not_found' })
-  const { rows } = await fleet.database.pool.query('SELECT run_id FROM events WHERE run_id NOT IN (SELECT id FROM runs)')
+  const { rows } = await fleet.database.pool.query(
+    'SELECT run_id FROM events WHERE run_id NOT IN (SELECT id FROM runs)',
+  )
   expect(rows).toEqual([])
 })
 
@@ -204,20 +222,25 @@ test('a run that the gate let go before Postgres thought it due is offered again
   const { run } = await fleet.submit(agent, { delay_ms: 600 })
   await fleet.database.pool.query(`UPDATE runs SET offerable_at = now() - interval '1 day' WHERE id = $1`, [run.id])
   await fleet.gate.withdraw([run.id])
-  await fleet.database.pool.query(`UPDATE runs SET not_before = now() - interval '1 millisecond' WHERE id = $1`, [run.id])
+  await fleet.database.pool.query(`UPDATE runs SET not_before = now() - interval '1 millisecond' WHERE id = $1`, [
+    run.id,
+  ])
   fleet.staging.at('offerable_page', { lose: 'call' })
   await fleet.tick()
   expect((await fleet.inGate(run.id)).state).toBe('reserved')
 })
 
-test('a gate whose data were damaged is rebuilt', async () => {
-  const agent = await fleet.agent()
-  const { run } = await fleet.submit(agent)
-  const epoch = (await fleet.gate.state()).epoch
-  await fleet.redis.command('DEL', `{muster}:${epoch}:r:${run.id}`)
-  await fleet.advance(10_000)
-  await fleet.tick()
-  await fleet.advance(10_000)
-  await fleet.tick()
-  await until(async () => (await fleet.inGate(run.id)).state === 'reserved', { deadlineMs: 3000 })
-})
+test.for(['waits for a slot that it has', 'waits for its time'] as const)(
+  'a gate that lost what it knows of a run that %s is rebuilt',
+  async (where) => {
+    const agent = await fleet.agent()
+    const { run } = await fleet.submit(agent, where === 'waits for its time' ? { delay_ms: 5000 } : {})
+    await fleet.redis.command('DEL', `{muster}:${(await fleet.gate.state()).epoch}:r:${run.id}`)
+    for (let n = 0; n < 2; n++) {
+      await fleet.advance(10_000)
+      await fleet.tick()
+      await fleet.node()
+    }
+    await until(async () => (await fleet.inGate(run.id)).state === 'reserved', { deadlineMs: 3000 })
+  },
+)

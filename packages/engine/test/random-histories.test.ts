@@ -2,8 +2,8 @@ import { randomFrom, seed, sized } from '@muster/testkit'
 import { expect, test } from 'vitest'
 import { playHistory } from './random-history.ts'
 
-const HISTORIES = sized({ test: 4, prove: 80 })
-const STEPS = sized({ test: 150, prove: 600 })
+const HISTORIES = sized({ test: 4, prove: 40 })
+const STEPS = sized({ test: 150, prove: 400 })
 
 const start = seed()
 const random = randomFrom(start)
@@ -13,7 +13,6 @@ test.for(Array.from({ length: HISTORIES }, () => Math.floor(random() * 2 ** 31))
   { timeout: 120_000 },
   async (historySeed) => {
     const { faults, trail, runs } = await playHistory(historySeed, STEPS)
-    if (process.env["STATS"]) console.log(runs, trail.at(-1), trail.filter((l) => /:/.test(l)).map((l) => l.replace(/^\d+ /, "").slice(0, 90)).reduce((m, l) => m.set(l, (m.get(l) ?? 0) + 1), new Map()))
     expect(faults, `after ${runs} runs:\n${trail.slice(-80).join('\n')}`).toEqual([])
   },
 )

@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Agent, Command, CreateAgent, RunJob } from '@muster/contracts'
-import { type AttemptOutcome, endAttempt, newId, NO_USAGE } from '@muster/core'
+import { type AttemptOutcome, endAttempt, NO_USAGE, newId } from '@muster/core'
 import { createGate, type Gate, type GateRun } from '@muster/gate'
-import { beatNode, type BeatAnswer, type ClaimedRun, createAgent, createWorkspace, type Database, openDatabase, registerNode } from '@muster/store'
+import {
+  type BeatAnswer,
+  beatNode,
+  type ClaimedRun,
+  createAgent,
+  createWorkspace,
+  type Database,
+  openDatabase,
+  registerNode,
+} from '@muster/store'
 import { createDatabase, createRedis, type TestDatabase, type TestRedis } from '@muster/testkit'
 import {
   type Accepted,
@@ -11,13 +20,13 @@ import {
   createRunHolder,
   createTicker,
   type EngineContext,
+  type RunHolder,
   rebuildGate,
   refreshCapacities,
-  type RunHolder,
   startSlot,
   type Ticker,
 } from '../src/index.ts'
-import { createStaging, stagedDatabase, stagedGate, type Staging } from './staged-ports.ts'
+import { createStaging, type Staging, stagedDatabase, stagedGate } from './staged-ports.ts'
 
 /** Clocks that the test moves, found before those of Postgres. */
 const CLOCKWORK = `
@@ -73,7 +82,7 @@ export type StagedFleet = {
   finish(run: ClaimedRun, outcome?: AttemptOutcome): Promise<'finished' | 'fenced'>
   /** Moves every clock that is compared: the gate's and Postgres'. */
   advance(ms: number): Promise<void>
-  /** One tick, due at once. */
+  /** One tick, due at once, and a sweep. */
   tick(): Promise<void>
   rebuild(): Promise<string>
   run(runId: string): Promise<RunRow>
@@ -86,7 +95,11 @@ export type StagedFleet = {
 }
 
 export const SUCCEEDED: AttemptOutcome = { kind: 'succeeded', output: 'done', outputTruncated: false, exitCode: 0 }
-export const FAILED: AttemptOutcome = { kind: 'failed', failure: { code: 'agent_exit', message: 'no', retryable: true }, exitCode: 1 }
+export const FAILED: AttemptOutcome = {
+  kind: 'failed',
+  failure: { code: 'agent_exit', message: 'no', retryable: true },
+  exitCode: 1,
+}
 
 export async function openStagedFleet(): Promise<StagedFleet> {
   const [test, redis] = await Promise.all([createDatabase(), createRedis()])
@@ -114,7 +127,11 @@ export async function openStagedFleet(): Promise<StagedFleet> {
   const { resource: workspace } = await createWorkspace(database, { key: 'acme' })
   const acceptor = createAcceptor(context)
   const giveUp = new AbortController()
-  const holder = createRunHolder(context, { signal: giveUp.signal, onUndecided: () => undefined, onDecided: () => undefined })
+  const holder = createRunHolder(context, {
+    signal: giveUp.signal,
+    onUndecided: () => undefined,
+    onDecided: () => undefined,
+  })
   const ticker = createTicker(context, { lossesMax: 5 })
   const sql = (text: string, ...values: unknown[]) => database.pool.query(text, values)
   let agents = 0
@@ -133,7 +150,11 @@ export async function openStagedFleet(): Promise<StagedFleet> {
     jobs,
     logged,
     async agent(fields = {}) {
-      const input: CreateAgent = { key: `agent-${++agents}`, config: { runner: 'process', command: ['true'] }, ...fields }
+      const input: CreateAgent = {
+        key: `agent-${++agents}`,
+        config: { runner: 'process', command: ['true'] },
+        ...fields,
+      }
       const { resource, configuration } = await createAgent(database, workspace.id, input)
       await gate.configure(configuration)
       return resource
@@ -151,7 +172,15 @@ export async function openStagedFleet(): Promise<StagedFleet> {
     },
     async node(slots = 100) {
       const id = newId('node')
-      const facts = { host: 'here', hostIdentity: randomUUID(), pid: 1, address: null, labels: {}, metadata: {}, version: '0' }
+      const facts = {
+        host: 'here',
+        hostIdentity: randomUUID(),
+        pid: 1,
+        address: null,
+        labels: {},
+        metadata: {},
+        version: '0',
+      }
       await registerNode(database.pool, { id, pools: { bubblewrap: slots }, ...facts })
       await refreshCapacities(context)
       return id
@@ -175,7 +204,8 @@ export async function openStagedFleet(): Promise<StagedFleet> {
       const started = await startSlot(context, job, nodeId)
       if (started !== 'started') throw new Error(`the start was ${started}`)
       const verdict = await holder.claim(job, nodeId)
-      if (verdict.verdict !== 'claimed' && verdict.verdict !== 'mine') throw new Error(`the claim was ${verdict.verdict}`)
+      if (verdict.verdict !== 'claimed' && verdict.verdict !== 'mine')
+        throw new Error(`the claim was ${verdict.verdict}`)
       return verdict.run
     },
     finish: (run, outcome = SUCCEEDED) =>
@@ -194,6 +224,7 @@ export async function openStagedFleet(): Promise<StagedFleet> {
     async tick() {
       await sql(`UPDATE fleet SET ticked_at = '-infinity'`)
       await ticker.tick()
+      await ticker.sweep().catch(() => undefined)
       await acceptor.settled()
     },
     async rebuild() {
@@ -212,7 +243,8 @@ export async function openStagedFleet(): Promise<StagedFleet> {
     },
     async events(runId) {
       const { rows } = await sql('SELECT seq, type FROM events WHERE run_id = $1 ORDER BY seq', runId)
-      for (const [index, row] of rows.entries()) if (row.seq !== index + 1) throw new Error(`event ${index + 1} is numbered ${row.seq}`)
+      for (const [index, row] of rows.entries())
+        if (row.seq !== index + 1) throw new Error(`event ${index + 1} is numbered ${row.seq}`)
       return rows.map((row): string => row.type)
     },
     async die(nodeId) {

@@ -20,7 +20,10 @@ afterEach(async () => {
 
 const statusOf = async (runId: string) => (await fleet.run(runId)).status
 const warmAt = async () => {
-  const [{ epoch, warm }, { rows }] = await Promise.all([fleet.gate.state(), fleet.database.pool.query('SELECT epoch FROM fleet')])
+  const [{ epoch, warm }, { rows }] = await Promise.all([
+    fleet.gate.state(),
+    fleet.database.pool.query('SELECT epoch FROM fleet'),
+  ])
   return warm && epoch === rows[0].epoch ? epoch : null
 }
 const healed = () => until(warmAt, { what: 'the gate to be rebuilt' })
@@ -58,16 +61,19 @@ test('a run that ends between the reading and the loading of a rebuild leaves a 
   expect((await fleet.inGate(held.run_id)).state).toBe('unknown')
 })
 
-test.for(['call', 'answer'] as const)('a load whose %s was lost is not repeated: the next tick begins a new epoch', async (lose) => {
-  const before = (await fleet.gate.state()).epoch ?? 0
-  fleet.staging.at('gate.load', { lose })
-  expect(await fleet.rebuild()).toBe('unavailable')
-  await fleet.advance(4000)
-  if (lose === 'call') {
-    await fleet.tick()
-    expect(await healed()).toBe(before + 2)
-  } else expect(await warmAt()).toBe(before + 1)
-})
+test.for(['call', 'answer'] as const)(
+  'a load whose %s was lost is not repeated: the next tick begins a new epoch',
+  async (lose) => {
+    const before = (await fleet.gate.state()).epoch ?? 0
+    fleet.staging.at('gate.load', { lose })
+    expect(await fleet.rebuild()).toBe('unavailable')
+    await fleet.advance(4000)
+    if (lose === 'call') {
+      await fleet.tick()
+      expect(await healed()).toBe(before + 2)
+    } else expect(await warmAt()).toBe(before + 1)
+  },
+)
 
 test('of two rebuilds at once the later epoch stays, and no run is lost between them', async () => {
   const agent = await fleet.agent()
@@ -97,7 +103,8 @@ test('a flush while runs run disturbs none of them, keeps every limit and leaves
   await fleet.beat(node, { held })
   await fleet.tick()
   expect(fleet.jobs).toEqual([])
-  for (const run of held) expect(await fleet.run(run.run_id)).toMatchObject({ status: 'running', generation: run.generation })
+  for (const run of held)
+    expect(await fleet.run(run.run_id)).toMatchObject({ status: 'running', generation: run.generation })
   expect((await fleet.inGate(runs[2] ?? '')).state).toBe('parked')
   for (const run of held) expect(await fleet.finish(run)).toBe('finished')
   for (const run of runs.slice(2)) await fleet.finish(await fleet.hold(run, node))
@@ -121,7 +128,14 @@ test('a node that was declared dead can neither write nor finish, and its run is
   expect(await fleet.inGate(run.id)).toMatchObject({ state: 'started', nodeId: other })
   await writer.write(run.id, again.generation, [{ type: 'agent.log', data: { text: 'mine' } }])
   expect(await fleet.finish(again, SUCCEEDED)).toBe('finished')
-  expect(await fleet.events(run.id)).toEqual(['run.queued', 'run.started', 'run.requeued', 'run.started', 'agent.log', 'run.finished'])
+  expect(await fleet.events(run.id)).toEqual([
+    'run.queued',
+    'run.started',
+    'run.requeued',
+    'run.started',
+    'agent.log',
+    'run.finished',
+  ])
 })
 
 test('an outage of Redis delays nothing that Postgres decides: runs end, and their slots are freed once it is back', async () => {

@@ -4,9 +4,17 @@ import type { ClaimedRun } from '@muster/store'
 import { EventWriter, startSlot } from '../src/index.ts'
 import { heldRun, type StagedFleet } from './staged-fleet.ts'
 
+/** What workers were told: who holds which generation of a run, and whose ends were taken. */
+export type Books = {
+  readonly owners: Map<string, VirtualWorker>
+  readonly ends: { readonly runId: string; readonly generation: number }[]
+  readonly faults: string[]
+}
+
 /** A worker without sandboxes, stepped by hand: what it has in hand is all that it knows. */
 export class VirtualWorker {
   readonly #fleet: StagedFleet
+  readonly #books: Books
   readonly #writer: EventWriter
   readonly held = new Map<string, ClaimedRun>()
   readonly claiming = new Map<string, RunJob>()
@@ -16,8 +24,9 @@ export class VirtualWorker {
   /** Killed: whatever it still has on its way is nobody's. */
   gone = false
 
-  constructor(fleet: StagedFleet, nodeId: string) {
+  constructor(fleet: StagedFleet, books: Books, nodeId: string) {
     this.#fleet = fleet
+    this.#books = books
     this.nodeId = nodeId
     this.#writer = new EventWriter(fleet.context, new AbortController().signal)
   }
@@ -30,7 +39,12 @@ export class VirtualWorker {
     try {
       if ((await startSlot(this.#fleet.context, job, this.nodeId)) === 'dropped') return
       const verdict = await this.#fleet.holder.claim(job, this.nodeId)
-      if (verdict.verdict === 'claimed' || verdict.verdict === 'mine') this.held.set(keyOf(verdict.run), verdict.run)
+      if (verdict.verdict !== 'claimed' && verdict.verdict !== 'mine') return
+      const owner = this.#books.owners.get(keyOf(verdict.run))
+      if (owner !== undefined && owner !== this)
+        this.#books.faults.push(`${keyOf(verdict.run)} was given to two workers`)
+      this.#books.owners.set(keyOf(verdict.run), this)
+      if (!this.gone) this.held.set(keyOf(verdict.run), verdict.run)
     } finally {
       this.claiming.delete(key)
     }
@@ -46,7 +60,7 @@ export class VirtualWorker {
 
   async finish(run: ClaimedRun, outcome: AttemptOutcome): Promise<void> {
     if (!this.held.has(keyOf(run))) return
-    await this.#fleet.holder.finish({
+    const answer = await this.#fleet.holder.finish({
       runId: run.run_id,
       generation: run.generation,
       admission: run.admission,
@@ -54,6 +68,7 @@ export class VirtualWorker {
       usage: NO_USAGE,
       limits: {},
     })
+    if (answer === 'finished') this.#books.ends.push({ runId: run.run_id, generation: run.generation })
     this.held.delete(keyOf(run))
   }
 

@@ -203,11 +203,15 @@ BEGIN
       'session_key', (SELECT s.key FROM sessions s WHERE s.id = h.session_id),
       'config', (SELECT v.config FROM agent_versions v WHERE v.agent_id = h.agent_id AND v.version = h.agent_version),
       'state', (SELECT p.state FROM snapshots p WHERE p.run_id = h.id AND p.state IS NOT NULL ORDER BY p.seq DESC LIMIT 1),
-      'previous', (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
-                   FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
-                   WHERE CASE WHEN h.session_id IS NULL THEN t.run_id = h.id ELSE t.session_id = h.session_id END
-                     AND NOT (t.run_id = h.id AND t.number = h.attempt_number)
-                   ORDER BY t.started_at DESC LIMIT 1)) END
+      -- two queries, so that each has its index
+      'previous', CASE WHEN h.session_id IS NULL
+        THEN (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
+              FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
+              WHERE t.run_id = h.id AND t.number < h.attempt_number ORDER BY t.number DESC LIMIT 1)
+        ELSE (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
+              FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
+              WHERE t.session_id = h.session_id AND NOT (t.run_id = h.id AND t.number = h.attempt_number)
+              ORDER BY t.started_at DESC LIMIT 1) END) END
   FROM item i LEFT JOIN held h ON h.id = i.run_id LEFT JOIN runs r ON r.id = i.run_id;
 END $$;
 

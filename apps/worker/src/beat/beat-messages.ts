@@ -3,7 +3,7 @@ import type { ClaimingPair, HeldPair } from '@muster/store'
 export type BeatOptions = {
   readonly databaseUrl: string
   readonly nodeId: string
-  /** Counted up by the main thread; one that stands still for 30 beats hangs. */
+  /** Counted up by the main thread; one that stands still for 30 s hangs. */
   readonly turns: SharedArrayBuffer
 }
 

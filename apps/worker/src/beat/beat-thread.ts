@@ -6,11 +6,13 @@ import type { BeatOptions, FromBeat, ToBeat } from './beat-messages.ts'
 
 /**
  * The thread that says once a second that this node lives, over its own connection, so that a busy main thread does not look like a dead
- * worker. A main thread that stands still for 30 beats is taken for hung: its sandboxes are killed, then the process.
+ * worker. A main thread that stands still for 30 s is taken for hung: its sandboxes are killed, then the process.
  */
 const EVERY_MS = 1000
-const HUNG_BEATS = 30
-const CUT_OFF_BEATS = 30
+const HUNG_MS = 30_000
+const CUT_OFF_MS = 30_000
+/** What one round can add to either: a process that was stopped for long must not take that time for its own. */
+const ROUND_MS_MAX = 4 * EVERY_MS
 
 const options: BeatOptions = workerData
 const port = parentPort
@@ -64,13 +66,17 @@ const pool = openPool({
   onError: (error) => tell({ type: 'trouble', message: error.message }),
 })
 
-let missed = 0
-let still = 0
+let answeredMsAgo = 0
+let toldCutOff = false
+let stillMs = 0
 let lastTurn = -1
+let roundBegan = performance.now()
 while (!stopped) {
   const began = performance.now()
-  await beatOnce()
-  await watchMainThread()
+  const roundMs = Math.min(began - roundBegan, ROUND_MS_MAX)
+  roundBegan = began
+  await watchMainThread(roundMs)
+  await beatOnce(roundMs)
   const rest = Math.max(0, EVERY_MS - (performance.now() - began))
   await delay(rest, undefined, { signal: wake.signal }).catch(() => undefined)
   if (wake.signal.aborted) wake = new AbortController()
@@ -78,7 +84,7 @@ while (!stopped) {
 await pool.end()
 port.close()
 
-async function beatOnce(): Promise<void> {
+async function beatOnce(roundMs: number): Promise<void> {
   const saidAs = nodeId
   try {
     const answer = await beatNode(pool, {
@@ -88,22 +94,25 @@ async function beatOnce(): Promise<void> {
       used: held.size + claiming.size,
       phase,
     })
-    missed = 0
+    answeredMsAgo = 0
+    toldCutOff = false
     if (!answer.alive) tell({ type: 'dead', nodeId: saidAs })
     else if (answer.lost.length > 0 || answer.cancel.length > 0)
       tell({ type: 'answer', nodeId: saidAs, lost: answer.lost, cancel: answer.cancel })
   } catch (error) {
-    missed++
+    answeredMsAgo += roundMs
     tell({ type: 'trouble', message: error instanceof Error ? error.message : String(error) })
-    if (missed === CUT_OFF_BEATS) tell({ type: 'cut_off' })
+    if (answeredMsAgo < CUT_OFF_MS || toldCutOff) return
+    toldCutOff = true
+    tell({ type: 'cut_off' })
   }
 }
 
-async function watchMainThread(): Promise<void> {
+async function watchMainThread(roundMs: number): Promise<void> {
   const turn = Atomics.load(turns, 0)
-  still = turn === lastTurn ? still + 1 : 0
+  stillMs = turn === lastTurn ? stillMs + roundMs : 0
   lastTurn = turn
-  if (still < HUNG_BEATS) return
+  if (stillMs < HUNG_MS) return
   await Promise.allSettled([...held.values()].map((pair) => killGroup({ runId: pair.runId })))
   process.kill(process.pid, 'SIGKILL')
 }
