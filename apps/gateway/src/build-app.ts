@@ -1,7 +1,7 @@
 import { ROUTES, type RouteName } from '@muster/contracts'
 import { AppError } from '@muster/core'
 import { createAcceptor, type EngineContext } from '@muster/engine'
-import type { Metrics } from '@muster/runtime'
+import { type Metrics, NO_TRACING, type Tracing } from '@muster/runtime'
 import { Hono } from 'hono'
 import { Authenticator } from './authenticator.ts'
 import { mountBoard } from './board/mount-board.ts'
@@ -23,6 +23,7 @@ export type AppParts = {
   readonly metrics?: Metrics
   /** What a scrape must show; absent or null, anyone may. */
   readonly metricsToken?: string | null
+  readonly tracing?: Tracing
 }
 
 export type GatewayApp = {
@@ -52,6 +53,7 @@ export function buildApp(parts: AppParts): GatewayApp {
     context,
     authenticator: new Authenticator(engine.database, adminToken),
     metrics,
+    tracing: parts.tracing ?? NO_TRACING,
     isDraining: () => draining,
   }
   for (const name of routeNames()) mountNamed(mounting, name)

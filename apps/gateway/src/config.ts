@@ -4,6 +4,7 @@ import {
   envLogLevel,
   envMetricsTenants,
   envMetricsToken,
+  envOtlpEndpoint,
   envPort,
   envRedisUrl,
   parseEnv,
@@ -26,6 +27,7 @@ const environmentSchema = z.object({
   MUSTER_LOG_LEVEL: envLogLevel.default('info'),
   MUSTER_METRICS_TOKEN: envMetricsToken,
   MUSTER_METRICS_TENANTS: envMetricsTenants,
+  OTEL_EXPORTER_OTLP_ENDPOINT: envOtlpEndpoint,
   MUSTER_MIGRATIONS_DIR: z.string().default(fileURLToPath(new URL('../../../prisma/migrations/', import.meta.url))),
 })
 
@@ -44,6 +46,8 @@ export type GatewayConfig = {
   readonly metricsToken: string | null
   /** How far metrics tell tenants apart. */
   readonly metricsTenants: TenantDetail
+  /** Where spans go; null: no tracing. */
+  readonly otlpEndpoint: string | null
 }
 
 /** Reads the environment; throws a `ConfigError` that names every fault. */
@@ -60,5 +64,6 @@ export function readConfig(): GatewayConfig {
     migrationsDir: read.MUSTER_MIGRATIONS_DIR,
     metricsToken: read.MUSTER_METRICS_TOKEN,
     metricsTenants: read.MUSTER_METRICS_TENANTS,
+    otlpEndpoint: read.OTEL_EXPORTER_OTLP_ENDPOINT,
   }
 }

@@ -16,6 +16,8 @@ export type Call<R extends Route> = {
   /** Aborted when the client goes away. */
   readonly signal: () => AbortSignal
   readonly requestId: string
+  /** The trace context that what the request starts belongs to. */
+  readonly traceparent: string | null
 }
 
 export type AnswerHeaders = Readonly<Record<string, string>>

@@ -1,6 +1,6 @@
 import type { Route } from '@muster/contracts'
 import { AppError } from '@muster/core'
-import type { Metrics } from '@muster/runtime'
+import type { Metrics, Span, Tracing } from '@muster/runtime'
 import type { Context, Hono } from 'hono'
 import type { Authenticator } from './authenticator.ts'
 import type { GatewayContext } from './gateway-context.ts'
@@ -22,6 +22,7 @@ export type Mounting = {
   readonly context: GatewayContext
   readonly authenticator: Authenticator
   readonly metrics: Metrics
+  readonly tracing: Tracing
   /** Set while the process drains: clients are told to let their connections go. */
   readonly isDraining: () => boolean
 }
@@ -30,7 +31,14 @@ export type Mounting = {
 export function mountRoute<R extends Route>(mounting: Mounting, route: R, handler: Handler<R>): void {
   mounting.app.on(route.method, honoPath(route.path), async (c) => {
     const begun = performance.now()
-    const response = await answerCall(mounting, route, handler, c)
+    const span = mounting.tracing.begin(`${route.method} ${route.path}`, {
+      kind: 'server',
+      parent: c.req.raw.headers.get('traceparent'),
+      attributes: { 'http.request.method': route.method, 'http.route': route.path },
+    })
+    const response = await answerCall(mounting, route, handler, c, span)
+    span.set({ 'http.response.status_code': response.status })
+    span.end(response.status >= 500 ? 'error' : 'ok')
     const { operationId } = route
     mounting.metrics.count('http_requests_total', { route: operationId, status: String(response.status) })
     mounting.metrics.observe('http_request_seconds', { route: operationId }, (performance.now() - begun) / 1000)
@@ -43,11 +51,13 @@ async function answerCall<R extends Route>(
   route: R,
   handler: Handler<R>,
   c: Context,
+  span: Span,
 ): Promise<Response> {
   const requestId = requestIdOf(c.req.raw.headers.get('x-request-id'))
   try {
-    const call = await readCall(mounting.authenticator, route, c, requestId)
+    const call = await readCall(mounting.authenticator, route, c, { requestId, traceparent: span.traceparent })
     const response = respond(mounting, c, requestId, await handler(mounting.context, call))
+    span.set(runOf(response))
     if (route.method !== 'GET') noteChange(mounting, c, requestId, response)
     return response
   } catch (error) {
@@ -83,16 +93,22 @@ export function refuse(
 
 /** What changed something is in the log with its request's id and what it led to, so that a run can be traced back to its request. */
 function noteChange({ context }: Mounting, c: Context, requestId: string, response: Response): void {
-  const runId = response.headers.get('location')?.match(/^\/v1\/runs\/(run_\w+)$/)?.[1]
+  const { 'muster.run_id': runId } = runOf(response)
   const fields = { request_id: requestId, method: c.req.method, path: c.req.path, status: response.status }
   context.engine.log.info(runId === undefined ? fields : { ...fields, run_id: runId }, 'request')
+}
+
+/** The run that an answer led to, if any. */
+function runOf(response: Response): { 'muster.run_id'?: string } {
+  const runId = response.headers.get('location')?.match(/^\/v1\/runs\/(run_\w+)$/)?.[1]
+  return runId === undefined ? {} : { 'muster.run_id': runId }
 }
 
 async function readCall<R extends Route>(
   authenticator: Authenticator,
   route: R,
   c: Context,
-  requestId: string,
+  ids: { readonly requestId: string; readonly traceparent: string | null },
 ): Promise<Call<R>> {
   const { raw } = c.req
   const given = readQuery(raw.url)
@@ -111,7 +127,7 @@ async function readCall<R extends Route>(
     workspace,
     header: (name: string) => raw.headers.get(name),
     signal: () => raw.signal,
-    requestId,
+    ...ids,
   }
   // each part was parsed by the schema that its type is inferred from
   return call as Call<R>

@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
 import { createGate } from '@muster/gate'
-import type { Logger } from '@muster/runtime'
+import { type Logger, startTracing } from '@muster/runtime'
 import { openDatabase } from '@muster/store'
 import { buildApp } from './build-app.ts'
 import type { GatewayConfig } from './config.ts'
@@ -37,12 +37,14 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
   })
   const metrics = createGatewayMetrics({ tenantDetail: config.metricsTenants })
   metrics.includeProcess()
+  const tracing = await startTracing({ endpoint: config.otlpEndpoint, service: 'muster-gateway' })
   const gateway = buildApp({
     engine: { database, gate, log: logger },
     adminToken: config.adminToken,
     migrationsDir: config.migrationsDir,
     metrics,
     metricsToken: config.metricsToken,
+    tracing,
   })
   const server = createAdaptorServer({ fetch: gateway.app.fetch }) as Server
   server.keepAliveTimeout = KEEP_ALIVE_MS
@@ -63,6 +65,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
       await gateway.settled()
       await gate.close()
       await database.close()
+      await tracing.close()
     },
   }
 }

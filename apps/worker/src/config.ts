@@ -6,6 +6,7 @@ import {
   envLogLevel,
   envMetricsTenants,
   envMetricsToken,
+  envOtlpEndpoint,
   envPools,
   envPort,
   envRedisUrl,
@@ -32,6 +33,7 @@ const schema = z
     MUSTER_LOSSES_MAX: envInteger(1, 1000).default(5),
     MUSTER_METRICS_TOKEN: envMetricsToken,
     MUSTER_METRICS_TENANTS: envMetricsTenants,
+    OTEL_EXPORTER_OTLP_ENDPOINT: envOtlpEndpoint,
     MUSTER_LOG_LEVEL: envLogLevel.default('info'),
   })
   .transform((env) => ({
@@ -57,6 +59,8 @@ const schema = z
     metricsToken: env.MUSTER_METRICS_TOKEN,
     /** How far metrics tell tenants apart. */
     metricsTenants: env.MUSTER_METRICS_TENANTS,
+    /** Where spans go; null: no tracing. */
+    otlpEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
   }))
 
 export type WorkerConfig = z.infer<typeof schema>

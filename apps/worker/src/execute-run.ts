@@ -2,6 +2,7 @@ import type { AttemptLimits, JsonValue, Usage } from '@muster/contracts'
 import type { AttemptOutcome } from '@muster/core'
 import { addUsage, NO_USAGE } from '@muster/core'
 import type { EventWriter } from '@muster/engine'
+import type { Tracing } from '@muster/runtime'
 import {
   type AgentExecution,
   type AgentOutcome,
@@ -21,6 +22,7 @@ export type ExecutionParts = {
   /** Asked after the sandbox can be found and before its program begins. */
   readonly holds: (run: ClaimedRun) => Promise<boolean>
   readonly onStarted: (run: ClaimedRun, seconds: number) => void
+  readonly tracing: Tracing
 }
 
 /** Why an execution is to stop before the agent ends by itself. */
@@ -47,12 +49,15 @@ export type ExecutionEnd =
 export class Execution {
   readonly run: ClaimedRun
   readonly #parts: ExecutionParts
+  readonly #traceparent: string | null
   #agent: AgentExecution | null = null
   #cause: StopCause | null = null
   #progressed = false
 
-  constructor(run: ClaimedRun, parts: ExecutionParts) {
+  /** `traceparent`: the span that the attempt belongs to. */
+  constructor(run: ClaimedRun, parts: ExecutionParts, traceparent: string | null) {
     this.run = run
+    this.#traceparent = traceparent
     this.#parts = parts
   }
 
@@ -90,17 +95,41 @@ export class Execution {
 
   async #execute(): Promise<ExecutionEnd> {
     const { run } = this
+    const span = this.#parts.tracing.begin(`invoke_agent ${run.agent_key}`, {
+      kind: 'internal',
+      parent: this.#traceparent,
+      attributes: {
+        'gen_ai.operation.name': 'invoke_agent',
+        'gen_ai.agent.name': run.agent_key,
+        'muster.run_id': run.run_id,
+      },
+    })
+    const end = await this.#attempt(span.traceparent).catch((error: unknown) => {
+      span.end('error')
+      throw error
+    })
+    span.end(end.kind === 'ended' && end.outcome.kind !== 'failed' && end.outcome.kind !== 'timed_out' ? 'ok' : 'error')
+    return end
+  }
+
+  async #attempt(traceparent: string | null): Promise<ExecutionEnd> {
+    const { run } = this
     const { sandboxes, folders, holds } = this.#parts
     const sandbox = sandboxes.get(run.policy.runtime_type)
     if (sandbox === undefined) return this.#unavailable(`this node has no ${run.policy.runtime_type}`)
     const folder = run.session_id ?? run.run_id
     await this.#clearEarlier(folder)
     const begun = performance.now()
+    const starting = this.#parts.tracing.begin('sandbox.start', {
+      kind: 'internal',
+      parent: traceparent,
+      attributes: { 'muster.pool': run.policy.runtime_type },
+    })
     const started = await sandbox.start(
       {
         group: { runId: run.run_id, sessionId: run.session_id, generation: run.generation },
         command: run.config.command,
-        env: run.config.env ?? {},
+        env: { ...run.config.env, ...(traceparent === null ? {} : { TRACEPARENT: traceparent }) },
         files: run.config.files ?? {},
         attachmentsFolder: null,
         workspaceFolder: run.policy.workspace_access === 'none' ? null : await folders.open(folder),
@@ -110,6 +139,7 @@ export class Execution {
       },
       async () => this.#cause === null && (await holds(run)),
     )
+    starting.end(started.kind === 'failed' ? 'error' : 'ok')
     if (started.kind === 'failed') return this.#unavailable(started.reason)
     if (started.kind === 'refused') return this.#stoppedBeforeStart()
     const { process } = started

@@ -91,7 +91,19 @@ export class RunDesk {
   async #execute(run: ClaimedRun, nodeId: string): Promise<void> {
     const { context, holder, beat, lossesMax, parts } = this.#options
     const pair = { runId: run.run_id, generation: run.generation }
-    const execution = new Execution(run, parts)
+    const span = parts.tracing.begin(`process ${run.policy.runtime_type}`, {
+      kind: 'consumer',
+      parent: run.traceparent,
+      attributes: {
+        'messaging.operation.type': 'process',
+        'messaging.destination.name': run.policy.runtime_type,
+        'muster.run_id': run.run_id,
+        'muster.attempt': run.attempt_number,
+        'muster.node_id': nodeId,
+      },
+    })
+    let outcome: 'ok' | 'error' = 'error'
+    const execution = new Execution(run, parts, span.traceparent)
     this.#executions.set(keyOf(pair), execution)
     if (this.#options.nodeId() !== nodeId) execution.stop({ kind: 'lost' })
     const ids = { run_id: run.run_id, generation: run.generation, node_id: nodeId }
@@ -113,8 +125,11 @@ export class RunDesk {
         limits: end.limits,
       })
       context.log.info({ ...ids, status: decided.status, finished }, 'attempt ended')
+      outcome = 'ok'
+      span.set({ 'muster.status': decided.status })
       await this.#clearFolder(run, decided.status)
     } finally {
+      span.end(outcome)
       this.#executions.delete(keyOf(pair))
       beat.drop(pair)
     }

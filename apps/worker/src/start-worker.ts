@@ -1,7 +1,7 @@
 import { poolSchema } from '@muster/contracts'
 import { createRunHolder, createTicker, type EngineContext, EventWriter } from '@muster/engine'
 import { createGate } from '@muster/gate'
-import { type Logger, startHealthServer } from '@muster/runtime'
+import { type Logger, startHealthServer, startTracing } from '@muster/runtime'
 import { createFileCache, createSessionFolders, hostIdentity, proveRoot } from '@muster/sandbox'
 import { agreeOnRoot, holdsRun, openDatabase } from '@muster/store'
 import { startBeat } from './beat/start-beat.ts'
@@ -41,6 +41,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     onError: (error, source) => logger.warn({ err: error, source }, 'the gate is in trouble'),
   })
   const metrics = createWorkerMetrics({ tenantDetail: config.metricsTenants })
+  const tracing = await startTracing({ endpoint: config.otlpEndpoint, service: 'muster-worker' })
   const context: EngineContext = { database, gate, log: logger, report: workerReport(metrics) }
 
   const rootId = await proveRoot(config.sessionsRoot)
@@ -102,6 +103,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
       writer,
       hostIdentity: identity,
       holds: (run) => holdsRun(database.pool, run.run_id, run.generation),
+      tracing,
       onStarted: (run, seconds) =>
         metrics.observe('sandbox_start_seconds', { pool: run.policy.runtime_type, start: 'cold' }, seconds),
     },
@@ -170,6 +172,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
       await health.close()
       await gate.close()
       await database.close()
+      await tracing.close()
     },
   }
 }

@@ -1,4 +1,5 @@
 import { EventWriter } from '@muster/engine'
+import { NO_TRACING } from '@muster/runtime'
 import { until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RunDesk } from '../src/run-desk.ts'
@@ -80,6 +81,7 @@ test('a job that arrives after a drain began is dropped untouched', async () => 
       hostIdentity: 'here',
       holds: untouched,
       onStarted: untouched,
+      tracing: NO_TRACING,
     },
   })
   desk.close()

@@ -41,8 +41,11 @@ export async function openSmallFleet({ postgresUrl }: { readonly postgresUrl?: s
     async agent(key: string, config: Partial<AgentConfig> & Pick<AgentConfig, 'command'>) {
       return (await createAgent(database, workspace.id, { key, config: { runner: 'process', ...config } })).resource
     },
-    async submit(command: Command): Promise<Extract<Accepted, { outcome: 'accepted' }>> {
-      const accepted = await acceptor.accept({ workspace, command, idempotencyKey: null })
+    async submit(
+      command: Command,
+      traceparent: string | null = null,
+    ): Promise<Extract<Accepted, { outcome: 'accepted' }>> {
+      const accepted = await acceptor.accept({ workspace, command, idempotencyKey: null, traceparent })
       if (accepted.outcome !== 'accepted') throw new Error('deduplicated')
       return accepted
     },

@@ -12,6 +12,8 @@ export type AcceptRequest = {
   readonly workspace: WorkspaceRef
   readonly command: Command
   readonly idempotencyKey: string | null
+  /** The W3C trace context that the run's spans are to belong to. */
+  readonly traceparent?: string | null
 }
 
 export type SessionRef = {
@@ -91,12 +93,13 @@ export function createAcceptor(context: EngineContext): Acceptor {
   }
 
   async function decide(request: AcceptRequest): Promise<Accepted> {
-    const { workspace, command, idempotencyKey } = request
+    const { workspace, command, idempotencyKey, traceparent = null } = request
     for (let resolved = 0; resolved < 3; resolved++) {
       const agent = await agents.resolve(workspace.id, command.agent)
       const prepared = prepareCommand(workspace, agent, command, idempotencyKey)
       await knowClass(prepared, agent)
-      const verdict = settledValue(await batcher.add(prepared.item))
+      const item = traceparent === null ? prepared.item : { ...prepared.item, traceparent }
+      const verdict = settledValue(await batcher.add(item))
       // an agent that is gone may have been made anew under its key
       if (verdict.outcome !== 'agent_stale' && verdict.outcome !== 'agent_not_found')
         return answer(prepared.item, verdict)

@@ -26,6 +26,12 @@ export const envMetricsToken = z.string().min(16, 'must have at least 16 charact
 /** How far metrics tell tenants apart. */
 export const envMetricsTenants = z.enum(['none', 'workspace', 'agent']).default('none')
 
+/** Where spans go, as OTLP over HTTP; absent, there is no tracing. */
+export const envOtlpEndpoint = z
+  .url({ protocol: /^https?$/, error: 'must be a URL like http://collector:4318' })
+  .nullable()
+  .default(null)
+
 export const POOL_NAMES = ['bubblewrap', 'runc', 'gvisor', 'none'] as const
 export type PoolSlots = Readonly<Partial<Record<(typeof POOL_NAMES)[number], number>>>
 

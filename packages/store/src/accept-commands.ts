@@ -33,6 +33,8 @@ export type AcceptItem = {
   readonly delay_ms: number | null
   readonly expires_at: string | null
   readonly ttl_ms: number | null
+  /** The W3C trace context that its spans belong to. */
+  readonly traceparent?: string | null
 }
 
 const STATEMENT = {

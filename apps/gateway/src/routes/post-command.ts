@@ -12,7 +12,12 @@ type PostCommand = typeof ROUTES.postCommand
 export const postCommand: Handler<PostCommand> = async (context, call) => {
   const { workspace, body, header } = call
   const idempotencyKey = idempotencyKeyOf(header('idempotency-key'), body.idempotency_key)
-  const accepted = await context.acceptor.accept({ workspace, command: body, idempotencyKey })
+  const accepted = await context.acceptor.accept({
+    workspace,
+    command: body,
+    idempotencyKey,
+    traceparent: call.traceparent,
+  })
   const waitSeconds = preferredWait(header('prefer'))
   if (accepted.outcome === 'accepted') {
     if (waitSeconds === null) return answerOf(accepted, 202, waitSeconds)

@@ -27,6 +27,7 @@ export const postCommand = defineRoute({
   requestHeaders: {
     'Idempotency-Key': 'As the field idempotency_key; both and different is refused',
     Prefer: '`wait=N`: answer when the run has ended, at most N (<= 60) seconds from now',
+    traceparent: 'W3C trace context: the spans of the run belong to it, and its agent finds one in TRACEPARENT',
   },
   responses: {
     202: {
