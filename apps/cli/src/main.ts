@@ -3,19 +3,27 @@ import { readConfig } from './config.ts'
 import { FleetError } from './fleet/fleet.ts'
 import { PROGRAMS } from './fleet/programs.ts'
 import { HomeInUseError } from './home/lock-home.ts'
+import { migrateDatabase } from './migrate-database.ts'
 import { up } from './up.ts'
 
-const USAGE = `usage: muster up
+const USAGE = `usage: muster up | migrate
 
-  up   starts the whole fleet on this machine: Postgres, Redis, a gateway and workers
+  up       starts the whole fleet on this machine: Postgres, Redis, a gateway and workers
+  migrate  brings the database of DATABASE_URL up to date
 
 Settings come from the environment: MUSTER_HOME, MUSTER_PORT, MUSTER_WORKERS, MUSTER_SLOTS, MUSTER_POOLS, DATABASE_URL, REDIS_URL.
 `
 
-const [command, ...rest] = process.argv.slice(2)
-if (command === 'up' && rest.length === 0) {
+const COMMANDS = new Map([
+  ['up', up],
+  ['migrate', migrateDatabase],
+])
+
+const [command = '', ...rest] = process.argv.slice(2)
+const run = rest.length === 0 ? COMMANDS.get(command) : undefined
+if (run !== undefined) {
   try {
-    await up(readConfig(), PROGRAMS)
+    await run(readConfig(), PROGRAMS)
   } catch (error) {
     if (error instanceof ConfigError) fail(error.message, 2)
     else if (error instanceof FleetError || error instanceof HomeInUseError) fail(error.message, 1)
