@@ -5,6 +5,7 @@ import { type Metrics, NO_TRACING, type Tracing } from '@muster/runtime'
 import { Hono } from 'hono'
 import { Authenticator } from './authenticator.ts'
 import { mountBoard } from './board/mount-board.ts'
+import { mountDocs } from './docs/mount-docs.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { RunLogs } from './live/run-logs.ts'
@@ -58,6 +59,7 @@ export function buildApp(parts: AppParts): GatewayApp {
   }
   for (const name of routeNames()) mountNamed(mounting, name)
   watchFleet(metrics, engine, () => logs.readers)
+  mountDocs(mounting.app)
   mountBoard(mounting.app, engine, adminToken)
   mountMetrics(mounting.app, metrics, parts.metricsToken ?? null)
   mountRefusals(mounting)

@@ -1,13 +1,4 @@
-const LETTERS: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-/** Text as it may stand in a page or an attribute. */
-export const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (letter) => LETTERS[letter] ?? '')
+import { escapeHtml } from '../http/escape-html.ts'
 
 const STYLE = `:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
 body { margin: 0 auto; padding: 1.5rem; max-width: 76rem }

@@ -1,7 +1,8 @@
 import { AppError } from '@muster/core'
 import { type EngineContext, explainRun } from '@muster/engine'
 import { findBoardRun, findRun, listAttempts, readEvents } from '@muster/store'
-import { boardLink, boardPage, escapeHtml } from './board-page.ts'
+import { escapeHtml } from '../http/escape-html.ts'
+import { boardLink, boardPage } from './board-page.ts'
 
 const EVENTS_MAX = 500
 const ATTEMPTS_MAX = 100

@@ -1,6 +1,7 @@
 import { idPattern } from '@muster/contracts'
 import { type BoardRun, findBoardRun, findLanes, labelledRuns, type Queryable, runsOfTask } from '@muster/store'
-import { boardLink, boardPage, escapeHtml } from './board-page.ts'
+import { escapeHtml } from '../http/escape-html.ts'
+import { boardLink, boardPage } from './board-page.ts'
 
 const LIMIT = 50
 
