@@ -1,6 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { AttemptLimits, JsonValue, Usage } from '@muster/contracts'
-import type { AttemptOutcome } from '@muster/core'
-import { addUsage, NO_USAGE } from '@muster/core'
+import { AppError, type AttemptOutcome, addUsage, NO_USAGE } from '@muster/core'
 import type { EventWriter } from '@muster/engine'
 import {
   type AgentExecution,
@@ -12,6 +12,8 @@ import {
 } from '@muster/sandbox'
 import type { ClaimedRun } from '@muster/store'
 import { startMessage } from './start-message.ts'
+
+const ASK_AGAIN_MS = 250
 
 export type ExecutionParts = {
   readonly sandboxes: ReadonlyMap<string, Sandbox>
@@ -81,7 +83,7 @@ export class Execution {
 
   async #execute(): Promise<ExecutionEnd> {
     const { run } = this
-    const { sandboxes, folders, holds } = this.#parts
+    const { sandboxes, folders } = this.#parts
     const sandbox = sandboxes.get(run.policy.runtime_type)
     if (sandbox === undefined) return this.#unavailable(`this node has no ${run.policy.runtime_type}`)
     const folder = run.session_id ?? run.run_id
@@ -98,7 +100,7 @@ export class Execution {
         network: run.policy.network_enabled,
         resources: run.policy.resources,
       },
-      async () => this.#cause === null && (await holds(run)),
+      () => this.#mayStart(),
     )
     if (started.kind === 'failed') return this.#unavailable(started.reason)
     if (started.kind === 'refused') return this.#stoppedBeforeStart()
@@ -115,6 +117,19 @@ export class Execution {
     // A fenced attempt writes nothing more, and the sandbox is empty by now.
     if (this.#cause?.kind === 'lost') return { kind: 'abandoned' }
     return this.#ended(this.#judge(outcome), outcome.usage, process.limits)
+  }
+
+  /** Asks until Postgres answers: while it is away nothing is known, so nothing starts and no try is charged. */
+  async #mayStart(): Promise<boolean> {
+    while (this.#cause === null) {
+      try {
+        return (await this.#parts.holds(this.run)) && this.#cause === null
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'unavailable') throw error
+        await delay(ASK_AGAIN_MS)
+      }
+    }
+    return false
   }
 
   /** Kills what an earlier attempt left where it can be reached; elsewhere gives the session a copy of its folder. */
@@ -134,7 +149,9 @@ export class Execution {
 
   async #write(events: Parameters<EventWriter['write']>[2]): Promise<void> {
     this.#progressed = true
-    const { fenced } = await this.#parts.writer.write(this.run.run_id, this.run.generation, events)
+    // a snapshot's event was written with its state
+    const others = events.filter((event) => event.type !== 'agent.snapshot')
+    const { fenced } = await this.#parts.writer.write(this.run.run_id, this.run.generation, others)
     if (fenced) this.stop({ kind: 'lost' })
   }
 
