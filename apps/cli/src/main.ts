@@ -1,6 +1,6 @@
 import { ConfigError } from '@muster/runtime'
 import { readConfig } from './config.ts'
-import { FleetError } from './fleet/fleet.ts'
+import { FleetError } from './fleet/fleet-error.ts'
 import { PROGRAMS } from './fleet/programs.ts'
 import { HomeInUseError } from './home/lock-home.ts'
 import { migrateDatabase } from './migrate-database.ts'

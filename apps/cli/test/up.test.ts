@@ -162,7 +162,7 @@ test('a port that is taken is named, with the way out', async () => {
   const port = typeof address === 'object' && address !== null ? String(address.port) : ''
   const fleet = launchFleet({ program, home, env: { MUSTER_PORT: port } })
   expect(await fleet.exited).toBe(1)
-  expect(fleet.log()).toMatch(new RegExp(`port ${port} .* is taken: set MUSTER_PORT`))
+  expect(fleet.log()).toMatch(new RegExp(`port ${port} of .*the port is taken .set MUSTER_PORT`))
   squatter.close()
 })
 

@@ -1,6 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { AttemptLimits, JsonValue, Usage } from '@muster/contracts'
-import type { AttemptOutcome } from '@muster/core'
-import { addUsage, NO_USAGE } from '@muster/core'
+import { AppError, type AttemptOutcome, addUsage, NO_USAGE } from '@muster/core'
 import type { EventWriter } from '@muster/engine'
 import type { Tracing } from '@muster/runtime'
 import {
@@ -13,6 +13,8 @@ import {
 } from '@muster/sandbox'
 import type { ClaimedRun } from '@muster/store'
 import { startMessage } from './start-message.ts'
+
+const ASK_AGAIN_MS = 250
 
 export type ExecutionParts = {
   readonly sandboxes: ReadonlyMap<string, Sandbox>
@@ -114,7 +116,7 @@ export class Execution {
 
   async #attempt(traceparent: string | null): Promise<ExecutionEnd> {
     const { run } = this
-    const { sandboxes, folders, holds } = this.#parts
+    const { sandboxes, folders } = this.#parts
     const sandbox = sandboxes.get(run.policy.runtime_type)
     if (sandbox === undefined) return this.#unavailable(`this node has no ${run.policy.runtime_type}`)
     const folder = run.session_id ?? run.run_id
@@ -137,7 +139,7 @@ export class Execution {
         network: run.policy.network_enabled,
         resources: run.policy.resources,
       },
-      async () => this.#cause === null && (await holds(run)),
+      () => this.#mayStart(),
     )
     starting.end(started.kind === 'failed' ? 'error' : 'ok')
     if (started.kind === 'failed') return this.#unavailable(started.reason)
@@ -158,6 +160,19 @@ export class Execution {
     return this.#ended(this.#judge(outcome), outcome.usage, process.limits)
   }
 
+  /** Asks until Postgres answers: while it is away nothing is known, so nothing starts and no try is charged. */
+  async #mayStart(): Promise<boolean> {
+    while (this.#cause === null) {
+      try {
+        return (await this.#parts.holds(this.run)) && this.#cause === null
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'unavailable') throw error
+        await delay(ASK_AGAIN_MS)
+      }
+    }
+    return false
+  }
+
   /** Kills what an earlier attempt left where it can be reached; elsewhere gives the session a copy of its folder. */
   async #clearEarlier(folder: string): Promise<void> {
     const { previous, session_id, run_id } = this.run
@@ -175,7 +190,9 @@ export class Execution {
 
   async #write(events: Parameters<EventWriter['write']>[2]): Promise<void> {
     this.#progressed = true
-    const { fenced } = await this.#parts.writer.write(this.run.run_id, this.run.generation, events)
+    // a snapshot's event was written with its state
+    const others = events.filter((event) => event.type !== 'agent.snapshot')
+    const { fenced } = await this.#parts.writer.write(this.run.run_id, this.run.generation, others)
     if (fenced) this.stop({ kind: 'lost' })
   }
 

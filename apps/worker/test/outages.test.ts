@@ -74,3 +74,18 @@ test('a restart of Redis loses no run', async () => {
 test('nothing is wrong at rest', async () => {
   await until(async () => (await checkInvariants(fleet.context)).violations.length === 0, { deadlineMs: 15_000 })
 })
+
+test('an outage of Postgres between the claim and the start of the program charges no try', async () => {
+  await fleet.run((await fleet.submit({ agent: 'shell', message: 'echo warm' })).run.id, 'succeeded')
+  const runs: Awaited<ReturnType<typeof fleet.submit>>[] = []
+  for (let n = 0; n < 6; n++)
+    runs.push(await fleet.submit({ agent: 'shell', message: 'echo ok', policy: { retry: { max_attempts: 1 } } }))
+  await until(async () => (await fleet.events(runs[0]?.run.id ?? '')).some((event) => event.type === 'run.started'), {
+    deadlineMs: 10_000,
+    everyMs: 1,
+    what: 'the first claim',
+  })
+  await postgres.restart()
+  for (const { run } of runs)
+    expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ status: 'succeeded', attempt_count: 1 })
+})

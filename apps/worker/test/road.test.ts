@@ -55,6 +55,15 @@ test('a run past its time ends timed_out', async () => {
   expect(await fleet.run(run.id, 'timed_out')).toMatchObject({ failure: { code: 'timed_out' } })
 })
 
+test('an agent that saves a state shows one event for it, with the number of its snapshot', async () => {
+  const say = `IFS= read -r line; echo '{"type":"snapshot","state":{"n":1}}'; IFS= read -r saved; echo "$saved"`
+  await fleet.agent('saver', { command: ['/bin/sh', '-c', say] })
+  const { run } = await fleet.submit({ agent: 'saver', message: '' })
+  await fleet.run(run.id, 'succeeded')
+  const events = (await fleet.events(run.id)).filter((event) => event.type === 'agent.snapshot')
+  expect(events.map((event) => event.data)).toEqual([{ seq: 3 }])
+})
+
 test('nothing is wrong at rest', async () => {
   expect((await checkInvariants(fleet.context)).violations).toEqual([])
 })

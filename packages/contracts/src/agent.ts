@@ -12,13 +12,16 @@ const envSchema = stringMapSchema((name, value) => {
   return value.length > 32_768 ? 'longer than 32768 characters' : null
 })
 
-const filesSchema = stringMapSchema((path, value) => {
+const filesSchema = stringMapSchema((path, value, files) => {
   if (
     path.length > 255 ||
     !/^[^/\0]+(\/[^/\0]+)*$/.test(path) ||
     path.split('/').some((part) => part === '.' || part === '..')
   )
     return 'not a relative path without "." and ".." parts (at most 255 characters)'
+  const parts = path.split('/')
+  const parent = parts.slice(0, -1).findIndex((_, index) => Object.hasOwn(files, parts.slice(0, index + 1).join('/')))
+  if (parent !== -1) return `lies below ${JSON.stringify(parts.slice(0, parent + 1).join('/'))}, which is a file`
   return value.length > FILE_CHARS_MAX ? `longer than ${FILE_CHARS_MAX} characters` : null
 })
 

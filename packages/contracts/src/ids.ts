@@ -17,7 +17,8 @@ export type IdKind = keyof typeof ID_PREFIXES
 /** `<prefix>_` and a lower-case ULID, so that ids of one kind sort by the time they were made. */
 export const idPattern = (kind: IdKind): RegExp => new RegExp(`^${ID_PREFIXES[kind]}_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
 
-const id = (kind: IdKind) => z.string().regex(idPattern(kind), `not a ${kind} id`)
+const id = (kind: IdKind) =>
+  z.string().regex(idPattern(kind), `must be an id like ${ID_PREFIXES[kind]}_01arz3ndektsv4rrffq69g5fav`)
 
 export const workspaceIdSchema = id('workspace')
 export const apiKeyIdSchema = id('apiKey')

@@ -32,7 +32,9 @@ export const keptObjectSchema = z
   .meta({ override: { type: 'object', additionalProperties: true } })
 
 /** A map from names to strings, kept as it was sent; each entry is checked by `entryFault`, which answers a message or null. */
-export const stringMapSchema = (entryFault: (name: string, value: string) => string | null) =>
+export const stringMapSchema = (
+  entryFault: (name: string, value: string, map: Readonly<Record<string, string>>) => string | null,
+) =>
   z
     .custom<Readonly<Record<string, string>>>(
       (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
@@ -40,7 +42,7 @@ export const stringMapSchema = (entryFault: (name: string, value: string) => str
     )
     .superRefine((map, context) => {
       for (const [name, value] of Object.entries(map)) {
-        const fault = typeof value === 'string' ? entryFault(name, value) : 'expected a string'
+        const fault = typeof value === 'string' ? entryFault(name, value, map) : 'expected a string'
         if (fault !== null) context.addIssue({ code: 'custom', message: fault, path: [name] })
         else if (!isStorable(name) || !isStorable(value))
           context.addIssue({ code: 'custom', message: 'contains NUL or a lone surrogate', path: [name] })

@@ -11,9 +11,14 @@ export function normalizePolicy(agent: PolicyInput | undefined, command: PolicyI
   }
 }
 
-/** Names of the resources that the agent or the command asks for by name, which must be held or refused. */
-export function namedResources(agent: PolicyInput | undefined, command: PolicyInput | undefined): readonly string[] {
-  return [...new Set([...Object.keys(defined(agent?.resources)), ...Object.keys(defined(command?.resources))])]
+/** What the agent or the command asks for by name, which must be held or refused: fields, and resources as `resources/<name>`. */
+export function namedFields(agent: PolicyInput | undefined, command: PolicyInput | undefined): ReadonlySet<string> {
+  const resources = [...Object.keys(defined(agent?.resources)), ...Object.keys(defined(command?.resources))]
+  return new Set([
+    ...Object.keys(defined(agent)),
+    ...Object.keys(defined(command)),
+    ...resources.map((name) => `resources/${name}`),
+  ])
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }

@@ -1,9 +1,12 @@
 import type { Fault, Policy } from '@muster/contracts'
 
-/** What this fleet cannot enforce yet, by field; empty when all of it can be held. `held`: resources that its sandboxes can limit. */
+/**
+ * What this fleet cannot enforce yet, by field; empty when all of it can be held. `named`: what was asked for by name (`namedFields`);
+ * `held`: resources that its sandboxes can limit.
+ */
 export function unsupportedPolicy(
   policy: Policy,
-  named: readonly string[],
+  named: ReadonlySet<string>,
   held: ReadonlySet<string>,
 ): readonly Fault[] {
   const faults: Fault[] = []
@@ -15,12 +18,27 @@ export function unsupportedPolicy(
       detail: `security "${policy.security}" is not supported, only "allowlist"`,
     })
   if (policy.interactive) faults.push({ pointer: '/policy/interactive', detail: 'interactive runs are not supported' })
-  for (const name of named) {
-    if (!held.has(name))
+  for (const field of named) {
+    const name = field.match(/^resources\/(.+)$/)?.[1]
+    if (name !== undefined && !held.has(name))
       faults.push({
-        pointer: `/policy/resources/${name}`,
+        pointer: `/policy/${field}`,
         detail: `no node can hold a limit on ${name}; omit it to run without`,
       })
   }
+  if (policy.runtime_type === 'none') faults.push(...unwalled(policy, named))
+  return faults
+}
+
+/** Walls that were asked for by name and that a run without a sandbox does not have. */
+function unwalled(policy: Policy, named: ReadonlySet<string>): readonly Fault[] {
+  const faults: Fault[] = []
+  if (policy.workspace_access !== 'rw')
+    faults.push({
+      pointer: '/policy/workspace_access',
+      detail: `runtime_type "none" cannot hold workspace_access "${policy.workspace_access}"`,
+    })
+  if (!policy.network_enabled && named.has('network_enabled'))
+    faults.push({ pointer: '/policy/network_enabled', detail: 'runtime_type "none" cannot turn the network off' })
   return faults
 }

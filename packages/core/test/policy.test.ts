@@ -1,7 +1,7 @@
 import { DEFAULT_POLICY, POOLS, type Policy, type PolicyInput } from '@muster/contracts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { classKeyOf, classPolicyOf, namedResources, normalizePolicy, unsupportedPolicy } from '../src/index.ts'
+import { classKeyOf, classPolicyOf, namedFields, normalizePolicy, unsupportedPolicy } from '../src/index.ts'
 
 const place = { workspaceId: 'wsp_1', agentId: 'agt_1', lane: 'main' }
 const keyOf = (policy: Policy, at: Partial<typeof place> = {}) => classKeyOf({ ...place, ...at }, classPolicyOf(policy))
@@ -27,20 +27,29 @@ describe('a policy', () => {
   })
 
   test('names the resources that anybody asked for, once', () => {
-    expect(namedResources({ resources: { cpu: 1 } }, { resources: { cpu: 2, pids: 1 } })).toEqual(['cpu', 'pids'])
-    expect(namedResources({}, undefined)).toEqual([])
+    expect([...namedFields({ resources: { cpu: 1 } }, { ask: 'off', resources: { cpu: 2, pids: 1 } })].sort()).toEqual([
+      'ask',
+      'resources',
+      'resources/cpu',
+      'resources/pids',
+    ])
+    expect(namedFields({}, undefined)).toEqual(new Set())
+  })
+
+  test('is refused where no sandbox is to hold a wall that was asked for', () => {
+    const bare: Policy = { ...DEFAULT_POLICY, runtime_type: 'none' }
+    expect(unsupportedPolicy(bare, new Set(), new Set())).toEqual([])
+    const walled = unsupportedPolicy({ ...bare, workspace_access: 'ro' }, new Set(['network_enabled']), new Set())
+    expect(walled.map((fault) => fault.pointer)).toEqual(['/policy/workspace_access', '/policy/network_enabled'])
   })
 
   test('is refused field by field for what cannot be held, and only for that', () => {
     const held = new Set(['cpu'])
-    expect(unsupportedPolicy(DEFAULT_POLICY, ['cpu'], held)).toEqual([])
+    expect(unsupportedPolicy(DEFAULT_POLICY, new Set(['resources/cpu']), held)).toEqual([])
     const asking: Policy = { ...DEFAULT_POLICY, ask: 'always', security: 'full', interactive: true }
-    expect(unsupportedPolicy(asking, ['cpu', 'pids'], held).map((fault) => fault.pointer)).toEqual([
-      '/policy/ask',
-      '/policy/security',
-      '/policy/interactive',
-      '/policy/resources/pids',
-    ])
+    expect(
+      unsupportedPolicy(asking, new Set(['resources/cpu', 'resources/pids']), held).map((fault) => fault.pointer),
+    ).toEqual(['/policy/ask', '/policy/security', '/policy/interactive', '/policy/resources/pids'])
   })
 })
 

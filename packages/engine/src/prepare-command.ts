@@ -11,7 +11,7 @@ import {
   AppError,
   classKeyOf,
   classPolicyOf,
-  namedResources,
+  namedFields,
   newId,
   normalizePolicy,
   unsupportedPolicy,
@@ -23,6 +23,7 @@ export type WorkspaceRef = { readonly id: string; readonly key: string }
 
 export type PreparedCommand = { readonly item: AcceptItem; readonly classPolicy: ClassPolicy; readonly policy: Policy }
 
+const DEFAULT_TYPE = 'command'
 /** Resources that some adapter of this fleet can hold to a limit. */
 const HELD_RESOURCES: ReadonlySet<string> = new Set()
 
@@ -34,7 +35,7 @@ export function prepareCommand(
   idempotencyKey: string | null,
 ): PreparedCommand {
   const policy = normalizePolicy(agent.config.policy, command.policy)
-  const faults = unsupportedPolicy(policy, namedResources(agent.config.policy, command.policy), HELD_RESOURCES)
+  const faults = unsupportedPolicy(policy, namedFields(agent.config.policy, command.policy), HELD_RESOURCES)
   if (faults.length > 0)
     throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
   const lane = command.lane ?? DEFAULT_LANE
@@ -56,12 +57,12 @@ export function prepareCommand(
       session_id: command.session_id ?? null,
       session_key: command.session_key ?? null,
       new_session_id: command.session_key === undefined ? null : newId('session'),
-      type: command.type ?? 'command',
+      type: command.type ?? DEFAULT_TYPE,
       label: command.label ?? null,
       priority: priorityOf(command),
       metadata: command.metadata ?? {},
       idempotency_key: idempotencyKey,
-      fingerprint: fingerprintOf(command),
+      fingerprint: fingerprintOf(command, agent.id),
       message: command.message,
       extra_system_prompt: command.extra_system_prompt ?? null,
       policy,
@@ -80,12 +81,23 @@ function priorityOf(command: Command): number {
   return typeof priority === 'number' ? priority : PRIORITY_NAMES[priority]
 }
 
-/** Hex SHA-256 of the body in a normal form: sorted keys, without the idempotency key, the agent as the client named it. */
-function fingerprintOf(command: Command): string {
-  const { idempotency_key: _, priority, ...rest } = command
-  const body = priority === undefined ? rest : { ...rest, priority: priorityOf(command) }
+/** Hex SHA-256 of the body in a normal form: sorted keys, the agent by its id, without the idempotency key and what says no more than leaving it out. */
+function fingerprintOf(command: Command, agentId: string): string {
+  const { idempotency_key: _, lane, type, delay_ms, policy, metadata, ...rest } = command
+  const body = {
+    ...rest,
+    agent: agentId,
+    priority: priorityOf(command),
+    lane: lane ?? DEFAULT_LANE,
+    type: type ?? DEFAULT_TYPE,
+    ...(delay_ms === undefined || delay_ms === 0 ? {} : { delay_ms }),
+    ...(isEmpty(policy) ? {} : { policy }),
+    ...(isEmpty(metadata) ? {} : { metadata }),
+  }
   return createHash('sha256').update(canonical(body)).digest('hex')
 }
+
+const isEmpty = (value: object | undefined): boolean => value === undefined || Object.keys(value).length === 0
 
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`

@@ -36,10 +36,25 @@ export function createLogger({ app, level = 'info', fields = {}, destination }: 
     base: { app, ...fields },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: errorFacts },
     redact: { paths, censor: '[redacted]' },
     hooks: { streamWrite: withoutSecrets },
   }
   return pino(options, destination ?? logOutput())
+}
+
+type ErrorFacts = { type: string; message: string; code?: string; stack?: string; cause?: ErrorFacts }
+
+/** What says what went wrong. An error of a library may carry its whole connection: that is no business of the log's. */
+function errorFacts(error: unknown): ErrorFacts {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) }
+  return {
+    type: error.name,
+    message: error.message,
+    ...('code' in error && typeof error.code === 'string' ? { code: error.code } : {}),
+    ...(error.stack === undefined ? {} : { stack: error.stack }),
+    ...(error.cause === undefined ? {} : { cause: errorFacts(error.cause) }),
+  }
 }
 
 /** Our own keys are recognised by their form, passwords by their place in a URL. */

@@ -26,6 +26,8 @@ export function runAgent(task: AgentTask): AgentExecution {
   const ended = new AbortController()
   let verdict: Verdict | null = null
   let stopReason: string | null = null
+  /** By us, for not ending in time: how it then ended says nothing. */
+  let killed = false
   let fault: { readonly error: unknown } | null = null
   let offered: Promise<void> = Promise.resolve()
 
@@ -61,8 +63,9 @@ export function runAgent(task: AgentTask): AgentExecution {
   async function killAfter(graceMs: number): Promise<void> {
     const exited = process.exited.then(() => 'exited')
     const over = delay(graceMs, 'over', { signal: ended.signal }).catch(() => 'exited')
-    if ((await Promise.race([exited, over])) === 'over') await process.kill()
-    else await exited
+    if ((await Promise.race([exited, over])) === 'exited') return exited.then(() => undefined)
+    killed = true
+    await process.kill()
   }
 
   function write(message: ToAgent): Promise<'written' | 'closed'> {
@@ -125,10 +128,11 @@ export function runAgent(task: AgentTask): AgentExecution {
     if (fault !== null) throw fault.error
     const ending = { usage: usage.total(), exitCode: exit.code }
     if (release.isOpen) return { kind: 'stopped', reason: stopReason ?? 'stopped', ...ending }
-    if (verdict?.kind === 'succeeded') return { ...verdict, outputTruncated: false, ...ending }
+    // a result does not hide that the agent then failed
+    const failure = killed || stopReason !== null ? null : describeExit(exit, stderr.tail())
+    if (verdict?.kind === 'succeeded' && failure === null) return { ...verdict, outputTruncated: false, ...ending }
     if (verdict?.kind === 'failed') return { ...verdict, ...ending }
     if (stopReason !== null) return { kind: 'stopped', reason: stopReason, ...ending }
-    const failure = describeExit(exit, stderr.tail())
     if (failure !== null) return { kind: 'failed', failure, ...ending }
     return { kind: 'succeeded', ...stdout.collected(), ...ending }
   }

@@ -33,14 +33,22 @@ describe('the outcome of an agent', () => {
     ])
   })
 
-  it('is the result, even when the program then exits with a fault', async () => {
+  it('is the first result, whatever the agent says after it', async () => {
     const fake = fakeProcess()
     const run = runKept(fake.process)
     fake.stdout.write(line({ type: 'result', output: { answer: [42] } }))
     fake.stdout.write(line({ type: 'result', output: 'too late' }))
     fake.stdout.write(line({ type: 'error', code: 'x', message: 'too late' }))
+    fake.exit()
+    expect(await run.outcome).toMatchObject({ kind: 'succeeded', output: { answer: [42] }, exitCode: 0 })
+  })
+
+  it('is a failure when the program exits with a fault, though it gave a result', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write(line({ type: 'result', output: 'looks fine' }))
     fake.exit({ code: 3 })
-    expect(await run.outcome).toMatchObject({ kind: 'succeeded', output: { answer: [42] }, exitCode: 3 })
+    expect(await run.outcome).toMatchObject({ kind: 'failed', failure: { code: 'agent_exit' }, exitCode: 3 })
   })
 
   it('is the result, though the program lives on: it gets a short grace and is killed', async () => {

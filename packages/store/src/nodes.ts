@@ -26,7 +26,7 @@ const REGISTER = {
 }
 const DISCONNECT = {
   name: 'disconnect_node',
-  text: `UPDATE nodes SET status = 'disconnected', last_beat_at = now() WHERE id = $1 AND status IN ('active', 'draining')`,
+  text: `UPDATE nodes SET status = 'disconnected', used = 0, last_beat_at = now() WHERE id = $1 AND status IN ('active', 'draining')`,
   row: NOTHING,
 }
 const DRAIN = {

@@ -339,6 +339,7 @@ describe('the duties', () => {
   test('a run that did not start in time ends cancelled with code expired', async () => {
     const { run_id, task_id } = await road.acceptOne({ ttl_ms: 1 })
     await road.database.pool.query(`UPDATE runs SET expires_at = now() - interval '1 second' WHERE id = $1`, [run_id])
+    expect((await road.claim(await road.node(), run_id)).verdict).toBe('refused')
     await expireRuns(road.database.pool, 100)
     expect(await taskOf(task_id)).toBe('cancelled')
     expect(await road.one('SELECT failure FROM runs WHERE id = $1', run_id)).toMatchObject({

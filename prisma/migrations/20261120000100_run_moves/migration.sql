@@ -167,6 +167,7 @@ BEGIN
     FROM item i
     WHERE r.id = i.run_id AND v_alive AND r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
       AND i.admission >> 32 = v_epoch AND (r.not_before IS NULL OR r.not_before <= now())
+      AND (r.started_at IS NOT NULL OR r.expires_at IS NULL OR r.expires_at > now())
       AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))
     RETURNING r.*
   ), passed AS (

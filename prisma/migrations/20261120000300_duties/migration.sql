@@ -48,7 +48,8 @@ CREATE FUNCTION age_nodes() RETURNS integer LANGUAGE sql AS $$
   WITH locked AS (
     SELECT id FROM nodes WHERE status IN ('active', 'draining') ORDER BY id FOR UPDATE
   ), aged AS (
-    UPDATE nodes n SET missed = n.missed + 1, status = CASE WHEN n.missed + 1 >= 3 THEN 'inactive' ELSE n.status END
+    UPDATE nodes n SET missed = n.missed + 1, status = CASE WHEN n.missed + 1 >= 3 THEN 'inactive' ELSE n.status END,
+      used = CASE WHEN n.missed + 1 >= 3 THEN 0 ELSE n.used END
     FROM locked l WHERE n.id = l.id RETURNING n.status
   ) SELECT count(*) FILTER (WHERE status = 'inactive')::integer FROM aged
 $$;

@@ -11,6 +11,7 @@ import { ensureApiKey } from '../setup/ensure-api-key.ts'
 import { ensureSampleAgents } from '../setup/ensure-sample-agents.ts'
 import { ensureWorkspace } from '../setup/ensure-workspace.ts'
 import { type Connections, gatewayEnvironment, workerEnvironment } from './child-environments.ts'
+import { FleetError } from './fleet-error.ts'
 import { type KeptServer, keepServing } from './keep-serving.ts'
 import type { Programs } from './programs.ts'
 import { type ChildLine, type ChildOptions, type SupervisedChild, superviseChild } from './supervise-child.ts'
@@ -26,11 +27,6 @@ export type FleetOptions = {
   readonly onChildren: (children: readonly ProcessRecord[]) => void
   /** Everything is ready: the first time and after each restart of a part. */
   readonly onReady: (ready: ReadyFile) => void
-}
-
-/** The configuration cannot work on this machine as it is now; the message says what to change. */
-export class FleetError extends Error {
-  override readonly name = 'FleetError'
 }
 
 const GATEWAY_PATIENCE_MS = 15_000
@@ -91,7 +87,7 @@ export class Fleet {
     const { config, home, programs, adminToken, logger } = this.#options
     if (config.port !== 0 && !(await isPortFree(config.host, config.port)))
       throw new FleetError(
-        `port ${config.port} of ${config.host} is taken: set MUSTER_PORT to another one (0: any that is free)`,
+        `cannot listen on port ${config.port} of ${config.host}: the port is taken (set MUSTER_PORT; 0: any that is free) or the address is not this machine's (MUSTER_HOST)`,
       )
     const databaseUrl = config.databaseUrl ?? (await this.#startPostgres())
     this.#stopping.signal.throwIfAborted()

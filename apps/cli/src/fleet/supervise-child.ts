@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { type ProcessRecord, processRecord, signalProcess } from '@muster/runtime'
+import { FleetError } from './fleet-error.ts'
 
 /** A line of a child's log: its fields when it is a JSON object, else its text. */
 export type ChildLine = Readonly<Record<string, unknown>> | string
@@ -77,7 +78,12 @@ export function superviseChild(options: ChildOptions): SupervisedChild {
       ended.resolve()
       if (performance.now() - startedAt > backoff.stableAfter) delayMs = backoff.first
       const hopeless = !wasReady && (code === EXIT_CONFIG || starts >= STARTS_BEFORE_READY)
-      if (hopeless) firstReady.reject(new Error(`${options.name} does not start (${signal ?? `exit code ${code}`})`))
+      if (hopeless)
+        firstReady.reject(
+          new FleetError(
+            `${options.name} does not start (${signal ?? `exit code ${code}`}); what it said stands above`,
+          ),
+        )
       const again = !stopping && !hopeless
       options.onExit({ code, signal, restartInMs: again ? delayMs : null })
       if (!again) return
