@@ -97,6 +97,7 @@ export class Execution {
         workspaceAccess: run.policy.workspace_access,
         network: run.policy.network_enabled,
         resources: run.policy.resources,
+        required: run.policy.named_resources ?? [],
       },
       async () => this.#cause === null && (await holds(run)),
     )

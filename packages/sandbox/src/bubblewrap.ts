@@ -1,8 +1,10 @@
 import { access } from 'node:fs/promises'
-import type { AttemptLimits } from '@muster/contracts'
+import type { AttemptLimits, ResourceName } from '@muster/contracts'
 import { bubblewrapArguments, environmentArguments } from './bubblewrap-arguments.ts'
 import { bubblewrapProcess } from './bubblewrap-process.ts'
+import { type Cgroups, openCgroups } from './cgroup/open-cgroups.ts'
 import { createFileCache } from './file-cache.ts'
+import { heldLimits, unheldDemand } from './held-limits.ts'
 import { describeHostSystem, type HostSystem } from './host-system.ts'
 import { reachableNode } from './node-binary.ts'
 import { probeBubblewrap } from './probe-bubblewrap.ts'
@@ -25,13 +27,11 @@ export type BubblewrapOptions = {
   readonly nodePath?: string
   /** Bound of each private file system in memory, MiB; the policy's disk limit if that is lower. Default 256. */
   readonly scratchMb?: number
+  /** `hidden`: behaves as on a host without control groups. Default `auto`. */
+  readonly cgroups?: 'auto' | 'hidden'
 }
 
-const LIMITS: AttemptLimits = {
-  cpu: 'not_enforced',
-  memory: 'not_enforced',
-  pids: 'not_enforced',
-  disk: 'not_enforced',
+const WALLS: AttemptLimits = {
   network: 'enforced',
   workspace_access: 'enforced',
   host_files: 'enforced',
@@ -41,7 +41,18 @@ const LIMITS: AttemptLimits = {
 
 const BWRAP_PATHS = ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap']
 
-type Host = { readonly bwrap: string; readonly system: HostSystem; readonly nodePath: string }
+/** The monitor out here and the init in there. */
+const OWN_PROCESSES = 2
+
+type Host = {
+  readonly bwrap: string
+  readonly system: HostSystem
+  readonly nodePath: string
+  readonly cgroups: Cgroups
+  readonly held: ReadonlySet<ResourceName>
+}
+
+type Ready = { readonly host: Host; readonly filesFolder: string | null }
 
 /** Runs each agent in namespaces of its own by bubblewrap, without privilege on either side of the wall. */
 export function createBubblewrap(options: BubblewrapOptions): Sandbox {
@@ -54,11 +65,13 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     host ??= (async () => {
       const bwrap = options.bwrapPath ?? (await firstPresent(BWRAP_PATHS))
       if (bwrap === null) throw new Error(`bubblewrap is not installed (looked for ${BWRAP_PATHS.join(', ')})`)
-      const [system, nodePath] = await Promise.all([
+      const [system, nodePath, cgroups] = await Promise.all([
         describeHostSystem(cache),
         reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
+        openCgroups({ mode: options.cgroups ?? 'auto' }),
       ])
-      return { bwrap, system, nodePath }
+      await cgroups.removeLeftovers()
+      return { bwrap, system, nodePath, cgroups, held: cgroups.resources }
     })().catch((error: unknown) => {
       host = null
       throw error
@@ -67,13 +80,19 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
   }
 
   async function start(spec: SandboxSpec, confirm?: ConfirmStart): Promise<StartOutcome> {
-    let ready: { host: Host; filesFolder: string | null }
     const hasFiles = Object.keys(spec.files).length > 0
     try {
-      ready = { host: await describeHost(), filesFolder: hasFiles ? await cache.folderOf(spec.files) : null }
+      const host = await describeHost()
+      const refusal = unheldDemand(spec.required, host.held)
+      if (refusal !== null) return { kind: 'failed', reason: refusal }
+      return await launch(spec, { host, filesFolder: hasFiles ? await cache.folderOf(spec.files) : null }, confirm)
     } catch (error) {
       return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
     }
+  }
+
+  async function launch(spec: SandboxSpec, ready: Ready, confirm: ConfirmStart | undefined): Promise<StartOutcome> {
+    const cgroup = await ready.host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES)
     const marker = groupMarker(spec.group)
     const confining = bubblewrapArguments(spec, {
       marker,
@@ -82,25 +101,29 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       filesFolder: ready.filesFolder,
       scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
     })
-    const gate = confirm === undefined ? [] : ['--block-fd', '5']
     watchdog.ensure()
     const child = await spawnChild({
       command: ready.host.bwrap,
-      arguments: [...confining, ...gate, '--json-status-fd', '4', '--args', '3', '--', ...spec.command],
+      arguments: [...confining, '--block-fd', '5', '--json-status-fd', '4', '--args', '3', '--', ...spec.command],
       name: groupMarker(spec.group, watchdog.token),
       env: {},
       user,
       folder: '/',
       session: 'shared',
-      extraPipes: confirm === undefined ? 2 : 3,
+      extraPipes: 3,
     })
-    if (typeof child === 'string') return { kind: 'failed', reason: child }
+    if (typeof child === 'string') {
+      await cgroup.end()
+      return { kind: 'failed', reason: child }
+    }
     return await bubblewrapProcess({
       child,
       group: spec.group,
       user,
       confirm,
-      limits: LIMITS,
+      limits: { ...heldLimits(ready.host.held), ...WALLS },
+      cgroup,
+      memoryMb: spec.resources.memory_mb,
       environment: environmentArguments(spec.env),
     })
   }
@@ -109,7 +132,15 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     runtime: 'bubblewrap',
     start,
     probe: () =>
-      probeBubblewrap({ start, user, folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot] }),
+      probeBubblewrap({
+        start,
+        user,
+        folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot],
+        holds: async () => {
+          const { cgroups, held } = await describeHost()
+          return { holds: [...held], missing: cgroups.missing }
+        },
+      }),
   }
 }
 

@@ -1,6 +1,7 @@
 import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import type { ResourceName } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { blockedAt } from './blocked-path.ts'
 import type { ProbeOutcome, Sandbox } from './sandbox.ts'
@@ -11,6 +12,7 @@ export type BubblewrapTrial = {
   readonly user: SandboxUser | null
   /** Roots that agents must be able to reach into. */
   readonly folders: readonly string[]
+  readonly holds: () => Promise<{ readonly holds: readonly ResourceName[]; readonly missing: readonly string[] }>
 }
 
 /** Each line fails with what would be broken, so that the reason names the promise and not the mechanism. */
@@ -57,7 +59,8 @@ async function runTrial(trial: BubblewrapTrial, workspace: string): Promise<Prob
     workspaceFolder: workspace,
     workspaceAccess: 'rw',
     network: false,
-    resources: { cpu: 1, memory_mb: 64, pids: 16, disk_mb: 16 },
+    resources: { cpu: 1, memory_mb: 256, pids: 64, disk_mb: 16 },
+    required: [],
   })
   if (started.kind !== 'started') return unusable(started.kind === 'failed' ? started.reason : 'refused')
   const [exit, , complaint] = await Promise.all([
@@ -65,7 +68,7 @@ async function runTrial(trial: BubblewrapTrial, workspace: string): Promise<Prob
     text(started.process.stdout),
     text(started.process.stderr),
   ])
-  if (exit.code === 0) return { kind: 'usable' }
+  if (exit.code === 0) return { kind: 'usable', ...(await trial.holds()) }
   return unusable(explained(exit.fault ?? complaint.trim()))
 }
 

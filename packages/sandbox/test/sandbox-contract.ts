@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { RESOURCE_NAMES } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DEFAULT_SANDBOX_USER, findSandboxes, killGroup, type Sandbox } from '../src/index.ts'
@@ -42,7 +43,7 @@ export function sandboxContract(
     beforeAll(async () => {
       mkdirSync(workspace, { mode: 0o700 })
       if (process.getuid?.() === 0) chownSync(workspace, DEFAULT_SANDBOX_USER.uid, DEFAULT_SANDBOX_USER.gid)
-      expect(await sandbox.probe()).toEqual({ kind: 'usable' })
+      expect(await sandbox.probe()).toMatchObject({ kind: 'usable' })
     })
     afterAll(() => place.remove())
 
@@ -110,15 +111,28 @@ export function sandboxContract(
       it('says how it holds each demand of the policy', async () => {
         const process = startedProcess(await sandbox.start(makeSpec()))
         await process.exited
+        const probe = await sandbox.probe()
+        const holds: readonly string[] = probe.kind === 'usable' ? probe.holds : []
+        const word = (name: string) => (holds.includes(name) ? 'enforced' : 'not_enforced')
         expect(process.limits).toMatchObject({
-          cpu: 'not_enforced',
-          memory: 'not_enforced',
-          pids: 'not_enforced',
-          disk: 'not_enforced',
+          cpu: word('cpu'),
+          memory: word('memory_mb'),
+          pids: word('pids'),
+          disk: word('disk_mb'),
         })
         const isolation = capabilities.isolation === 'namespaces' ? 'enforced' : 'not_enforced'
         expect(process.limits).toMatchObject({ network: isolation, workspace_access: isolation })
       })
+    })
+
+    it('refuses to start what names a limit that it cannot hold, and only that', async () => {
+      const probe = await sandbox.probe()
+      const holds = probe.kind === 'usable' ? probe.holds : []
+      for (const name of RESOURCE_NAMES) {
+        const outcome = await sandbox.start(makeSpec({ required: [name] }))
+        if (holds.includes(name)) await startedProcess(outcome).exited
+        else expect(outcome).toMatchObject({ kind: 'failed', reason: expect.stringContaining(name) })
+      }
     })
 
     describe('what a program is given', () => {
