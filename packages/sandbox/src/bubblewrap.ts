@@ -1,9 +1,10 @@
-import { access } from 'node:fs/promises'
+import { access, open } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { AttemptLimits, ResourceName } from '@muster/contracts'
 import { bubblewrapArguments, environmentArguments } from './bubblewrap-arguments.ts'
 import { bubblewrapProcess } from './bubblewrap-process.ts'
 import { type Cgroups, openCgroups } from './cgroup/open-cgroups.ts'
-import { createFileCache } from './file-cache.ts'
+import { createFileCache, type FileCache } from './file-cache.ts'
 import { heldLimits, unheldDemand } from './held-limits.ts'
 import { describeHostSystem, type HostSystem } from './host-system.ts'
 import { reachableNode } from './node-binary.ts'
@@ -11,6 +12,7 @@ import { probeBubblewrap } from './probe-bubblewrap.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
+import { filteredArchitecture, seccompFilter } from './seccomp/seccomp-filter.ts'
 import { spawnChild } from './spawn-child.ts'
 import { createWatchdog } from './watchdog.ts'
 
@@ -36,6 +38,7 @@ const WALLS: AttemptLimits = {
   workspace_access: 'enforced',
   host_files: 'enforced',
   host_processes: 'enforced',
+  syscalls: 'enforced',
   privileges: 'enforced',
 }
 
@@ -48,6 +51,7 @@ type Host = {
   readonly bwrap: string
   readonly system: HostSystem
   readonly nodePath: string
+  readonly filterPath: string
   readonly cgroups: Cgroups
   readonly held: ReadonlySet<ResourceName>
 }
@@ -65,13 +69,14 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     host ??= (async () => {
       const bwrap = options.bwrapPath ?? (await firstPresent(BWRAP_PATHS))
       if (bwrap === null) throw new Error(`bubblewrap is not installed (looked for ${BWRAP_PATHS.join(', ')})`)
-      const [system, nodePath, cgroups] = await Promise.all([
+      const [system, nodePath, filterPath, cgroups] = await Promise.all([
         describeHostSystem(cache),
         reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
+        filterFile(cache),
         openCgroups({ mode: options.cgroups ?? 'auto' }),
       ])
       await cgroups.removeLeftovers()
-      return { bwrap, system, nodePath, cgroups, held: cgroups.resources }
+      return { bwrap, system, nodePath, filterPath, cgroups, held: cgroups.resources }
     })().catch((error: unknown) => {
       host = null
       throw error
@@ -102,16 +107,30 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
     })
     watchdog.ensure()
+    const filter = await open(ready.host.filterPath)
     const child = await spawnChild({
       command: ready.host.bwrap,
-      arguments: [...confining, '--block-fd', '5', '--json-status-fd', '4', '--args', '3', '--', ...spec.command],
+      arguments: [
+        ...confining,
+        '--block-fd',
+        '5',
+        '--json-status-fd',
+        '4',
+        '--seccomp',
+        '6',
+        '--args',
+        '3',
+        '--',
+        ...spec.command,
+      ],
       name: groupMarker(spec.group, watchdog.token),
       env: {},
       user,
       folder: '/',
       session: 'shared',
       extraPipes: 3,
-    })
+      files: [filter.fd],
+    }).finally(() => filter.close())
     if (typeof child === 'string') {
       await cgroup.end()
       return { kind: 'failed', reason: child }
@@ -142,6 +161,13 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
         },
       }),
   }
+}
+
+/** Opened anew for each sandbox, since a descriptor's place in the file is shared. */
+async function filterFile(cache: FileCache): Promise<string> {
+  const architecture = filteredArchitecture()
+  if (architecture === null) throw new Error(`there is no filter of system calls for ${process.arch}`)
+  return join(await cache.folderOf({ filter: seccompFilter(architecture) }), 'filter')
 }
 
 async function firstPresent(paths: readonly string[]): Promise<string | null> {

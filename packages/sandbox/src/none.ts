@@ -29,6 +29,7 @@ const LIMITS: AttemptLimits = {
   workspace_access: 'not_enforced',
   host_files: 'not_enforced',
   host_processes: 'not_enforced',
+  syscalls: 'not_enforced',
   privileges: 'not_enforced',
 }
 

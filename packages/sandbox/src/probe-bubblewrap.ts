@@ -21,6 +21,7 @@ set -e
 fail() { echo "$1" >&2; exit 1; }
 grep -q '^CapEff:\\s*0*$' /proc/self/status || fail 'the sandbox holds capabilities'
 grep -q '^NoNewPrivs:\\s*1' /proc/self/status || fail 'the sandbox can gain privileges'
+grep -q '^Seccomp:\\s*2' /proc/self/status || fail 'system calls are not filtered'
 [ "$(id -u)" != 0 ] || fail 'the sandbox runs as root'
 [ ! -e /etc/shadow ] || fail 'the sandbox sees /etc of the host'
 [ "$(cat /agent/trial)" = ok ] || fail 'agent files do not appear'

@@ -8,6 +8,7 @@ import { DEFAULT_SANDBOX_USER, findSandboxes, killGroup, type Sandbox } from '..
 import { isolationContract } from './isolation-contract.ts'
 import { eventually, living, makePlace, makeSpec, runToEnd, startedProcess, stateOf, uniqueSleep } from './place.ts'
 import { startOtherWorker } from './start-other-worker.ts'
+import { syscallsContract } from './syscalls-contract.ts'
 
 export type SandboxCapabilities = {
   /** `namespaces`: apart from the host in every respect. `nothing`: only what a plain child process can have. */
@@ -328,6 +329,9 @@ export function sandboxContract(
       })
     })
 
-    if (capabilities.isolation === 'namespaces') isolationContract(sandbox, () => place.root, workspace)
+    if (capabilities.isolation === 'namespaces') {
+      isolationContract(sandbox, () => place.root, workspace)
+      syscallsContract(sandbox, () => place.root)
+    }
   })
 }
