@@ -1,5 +1,7 @@
+import { access } from 'node:fs/promises'
 import { GROUP_MOUNTS } from './find-sandboxes.ts'
 import { folderVariables } from './folder-variables.ts'
+import { MASKED_FILES, MASKED_FOLDERS } from './masked-paths.ts'
 import type { SandboxSpec } from './sandbox.ts'
 
 const HOME = '/home/agent'
@@ -13,6 +15,7 @@ export type Layout = {
   readonly marker: string
   /** Arguments that show the host's programs. */
   readonly system: readonly string[]
+  readonly masks: readonly string[]
   readonly nodePath: string
   /** The folder behind `/agent`, or null for an empty one. */
   readonly filesFolder: string | null
@@ -39,7 +42,7 @@ export function bubblewrapArguments(spec: SandboxSpec, layout: Layout): string[]
     ...['--uid', AGENT_ID, '--gid', AGENT_ID, '--disable-userns', '--die-with-parent', '--new-session'],
     ...['--hostname', 'sandbox', '--clearenv'],
     ...layout.system,
-    ...['--proc', '/proc', '--dev', '/dev', ...scratch('/dev/shm', '1777'), '--remount-ro', '/dev'],
+    ...['--proc', '/proc', ...layout.masks, '--dev', '/dev', ...scratch('/dev/shm', '1777'), '--remount-ro', '/dev'],
     ...scratch('/tmp', '1777'),
     ...scratch(HOME, '0755'),
     ...['--size', '4096', '--tmpfs', `${GROUP_MOUNTS}/${layout.marker}`],
@@ -54,6 +57,26 @@ export function bubblewrapArguments(spec: SandboxSpec, layout: Layout): string[]
 function workspaceArguments(spec: SandboxSpec, empty: readonly string[]): readonly string[] {
   if (spec.workspaceFolder === null || spec.workspaceAccess === 'none') return empty
   return [spec.workspaceAccess === 'rw' ? '--bind' : '--ro-bind', spec.workspaceFolder, WORKSPACE]
+}
+
+/** Hides what this host's /proc has of the paths to hide. A device that is bound without the right to devices cannot be opened. */
+export async function maskArguments(): Promise<string[]> {
+  const present = async (paths: readonly string[]) =>
+    (
+      await Promise.all(
+        paths.map((path) =>
+          access(path).then(
+            () => [path],
+            () => [],
+          ),
+        ),
+      )
+    ).flat()
+  const [files, folders] = await Promise.all([present(MASKED_FILES), present(MASKED_FOLDERS)])
+  return [
+    ...files.flatMap((path) => ['--ro-bind', '/dev/null', path]),
+    ...folders.flatMap((path) => ['--perms', '0555', '--size', '4096', '--tmpfs', path, '--remount-ro', path]),
+  ]
 }
 
 /** The arguments that go through the pipe, each ended by NUL. */

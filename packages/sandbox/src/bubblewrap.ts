@@ -1,7 +1,7 @@
 import { access, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AttemptLimits, ResourceName } from '@muster/contracts'
-import { bubblewrapArguments, environmentArguments } from './bubblewrap-arguments.ts'
+import { bubblewrapArguments, environmentArguments, maskArguments } from './bubblewrap-arguments.ts'
 import { bubblewrapProcess } from './bubblewrap-process.ts'
 import { type Cgroups, openCgroups } from './cgroup/open-cgroups.ts'
 import { createFileCache, type FileCache } from './file-cache.ts'
@@ -9,6 +9,7 @@ import { heldLimits, unheldDemand } from './held-limits.ts'
 import { describeHostSystem, type HostSystem } from './host-system.ts'
 import { reachableNode } from './node-binary.ts'
 import { probeBubblewrap } from './probe-bubblewrap.ts'
+import { limitedBy, processLimits } from './process-limits.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
@@ -42,6 +43,7 @@ const WALLS: AttemptLimits = {
   privileges: 'enforced',
 }
 
+const PRLIMIT_PATHS = ['/usr/bin/prlimit', '/bin/prlimit']
 const BWRAP_PATHS = ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap']
 
 /** The monitor out here and the init in there. */
@@ -49,6 +51,9 @@ const OWN_PROCESSES = 2
 
 type Host = {
   readonly bwrap: string
+  readonly prlimit: string
+  /** Arguments that hide what /proc tells of the host. */
+  readonly masks: readonly string[]
   readonly system: HostSystem
   readonly nodePath: string
   readonly filterPath: string
@@ -69,14 +74,17 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     host ??= (async () => {
       const bwrap = options.bwrapPath ?? (await firstPresent(BWRAP_PATHS))
       if (bwrap === null) throw new Error(`bubblewrap is not installed (looked for ${BWRAP_PATHS.join(', ')})`)
-      const [system, nodePath, filterPath, cgroups] = await Promise.all([
+      const prlimit = await firstPresent(PRLIMIT_PATHS)
+      if (prlimit === null) throw new Error('prlimit (of util-linux) is not installed')
+      const [masks, system, nodePath, filterPath, cgroups] = await Promise.all([
+        maskArguments(),
         describeHostSystem(cache),
         reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
         filterFile(cache),
         openCgroups({ mode: options.cgroups ?? 'auto' }),
       ])
       await cgroups.removeLeftovers()
-      return { bwrap, system, nodePath, filterPath, cgroups, held: cgroups.resources }
+      return { bwrap, prlimit, masks, system, nodePath, filterPath, cgroups, held: cgroups.resources }
     })().catch((error: unknown) => {
       host = null
       throw error
@@ -102,11 +110,13 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     const confining = bubblewrapArguments(spec, {
       marker,
       system: spec.network ? ready.host.system.networked : ready.host.system.closed,
+      masks: ready.host.masks,
       nodePath: ready.host.nodePath,
       filesFolder: ready.filesFolder,
       scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
     })
     watchdog.ensure()
+    const limited = [...limitedBy(ready.host.prlimit, processLimits(spec.resources)), ...spec.command]
     const filter = await open(ready.host.filterPath)
     const child = await spawnChild({
       command: ready.host.bwrap,
@@ -121,7 +131,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
         '--args',
         '3',
         '--',
-        ...spec.command,
+        ...limited,
       ],
       name: groupMarker(spec.group, watchdog.token),
       env: {},
