@@ -1,7 +1,8 @@
 import { PassThrough, Readable, Writable } from 'node:stream'
-import type { AttemptLimits } from '@muster/contracts'
+import type { AttemptLimits, Resources } from '@muster/contracts'
 import { z } from 'zod'
 import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
+import { boundFolder, folderBounds } from './disk/bound-folder.ts'
 import { type HostProcess, identifyProcess, killProcess } from './host-process.ts'
 import { killGroup, untilGone } from './kill-group.ts'
 import { memoryBreach } from './memory-breach.ts'
@@ -18,7 +19,9 @@ export type BubblewrapChild = {
   readonly user: SandboxUser | null
   readonly limits: AttemptLimits
   readonly cgroup: AttemptCgroup
-  readonly memoryMb: number
+  readonly resources: Resources
+  /** The folder to measure, or null for none. */
+  readonly boundedFolder: string | null
   /** What goes through the pipe of arguments. */
   readonly environment: string
   readonly confirm: ConfirmStart | undefined
@@ -69,7 +72,7 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
       const selector = { runId: group.runId, generation: group.generation }
       await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
     }
-    const breach = memoryBreach(await spec.cgroup.end(), spec.memoryMb)
+    const breach = memoryBreach(await spec.cgroup.end(), spec.resources.memory_mb)
     if (exitCode !== null || code !== 1) return { code: exitCode ?? code, signal, fault: null, breach }
     if (head.startsWith('bwrap: execvp ')) return { code: COMMAND_NOT_FOUND, signal: null, fault: null, breach }
     return { code: null, signal: null, fault: head.split('\n', 1)[0] || 'bubblewrap gave no reason', breach }
@@ -107,7 +110,19 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
     // One that ended by itself while it was set up says better why.
     if (fault === null) return { kind: 'failed', reason: `not put under its limits: ${wordsOf(error)}` }
   }
-  return await openGate(process, gate instanceof Writable ? gate : null, spec.confirm)
+  const opened = await openGate(process, gate instanceof Writable ? gate : null, spec.confirm)
+  if (opened.kind !== 'started' || spec.boundedFolder === null) return opened
+  return {
+    kind: 'started',
+    process: boundFolder(process, {
+      folder: spec.boundedFolder,
+      bounds: folderBounds(spec.resources),
+      processes: () => {
+        const pids = spec.cgroup.pids()
+        return pids.length > 0 || init === null ? { pids } : { namespaceOf: init.pid }
+      },
+    }),
+  }
 }
 
 async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {

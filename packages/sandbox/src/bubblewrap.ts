@@ -1,19 +1,16 @@
-import { access, open } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { AttemptLimits, ResourceName } from '@muster/contracts'
-import { bubblewrapArguments, environmentArguments, maskArguments } from './bubblewrap-arguments.ts'
+import { open } from 'node:fs/promises'
+import type { AttemptLimits } from '@muster/contracts'
+import { bubblewrapArguments, environmentArguments } from './bubblewrap-arguments.ts'
+import { type BubblewrapHost, bubblewrapHost } from './bubblewrap-host.ts'
 import { bubblewrapProcess } from './bubblewrap-process.ts'
-import { type Cgroups, openCgroups } from './cgroup/open-cgroups.ts'
-import { createFileCache, type FileCache } from './file-cache.ts'
+import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
+import { createFileCache } from './file-cache.ts'
 import { heldLimits, unheldDemand } from './held-limits.ts'
-import { describeHostSystem, type HostSystem } from './host-system.ts'
-import { reachableNode } from './node-binary.ts'
 import { probeBubblewrap } from './probe-bubblewrap.ts'
 import { limitedBy, processLimits } from './process-limits.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
-import { filteredArchitecture, seccompFilter } from './seccomp/seccomp-filter.ts'
 import { spawnChild } from './spawn-child.ts'
 import { createWatchdog } from './watchdog.ts'
 
@@ -43,49 +40,20 @@ const WALLS: AttemptLimits = {
   privileges: 'enforced',
 }
 
-const PRLIMIT_PATHS = ['/usr/bin/prlimit', '/bin/prlimit']
-const BWRAP_PATHS = ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap']
-
 /** The monitor out here and the init in there. */
 const OWN_PROCESSES = 2
 
-type Host = {
-  readonly bwrap: string
-  readonly prlimit: string
-  /** Arguments that hide what /proc tells of the host. */
-  readonly masks: readonly string[]
-  readonly system: HostSystem
-  readonly nodePath: string
-  readonly filterPath: string
-  readonly cgroups: Cgroups
-  readonly held: ReadonlySet<ResourceName>
-}
-
-type Ready = { readonly host: Host; readonly filesFolder: string | null }
+type Ready = { readonly host: BubblewrapHost; readonly cgroup: AttemptCgroup; readonly filesFolder: string | null }
 
 /** Runs each agent in namespaces of its own by bubblewrap, without privilege on either side of the wall. */
 export function createBubblewrap(options: BubblewrapOptions): Sandbox {
   const user = sandboxUserOf(options.user)
   const cache = createFileCache(options.cacheRoot)
   const watchdog = createWatchdog(user)
-  let host: Promise<Host> | null = null
+  let host: Promise<BubblewrapHost> | null = null
 
-  function describeHost(): Promise<Host> {
-    host ??= (async () => {
-      const bwrap = options.bwrapPath ?? (await firstPresent(BWRAP_PATHS))
-      if (bwrap === null) throw new Error(`bubblewrap is not installed (looked for ${BWRAP_PATHS.join(', ')})`)
-      const prlimit = await firstPresent(PRLIMIT_PATHS)
-      if (prlimit === null) throw new Error('prlimit (of util-linux) is not installed')
-      const [masks, system, nodePath, filterPath, cgroups] = await Promise.all([
-        maskArguments(),
-        describeHostSystem(cache),
-        reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
-        filterFile(cache),
-        openCgroups({ mode: options.cgroups ?? 'auto' }),
-      ])
-      await cgroups.removeLeftovers()
-      return { bwrap, prlimit, masks, system, nodePath, filterPath, cgroups, held: cgroups.resources }
-    })().catch((error: unknown) => {
+  function describeHost(): Promise<BubblewrapHost> {
+    host ??= bubblewrapHost(options, cache, user).catch((error: unknown) => {
       host = null
       throw error
     })
@@ -98,28 +66,33 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       const host = await describeHost()
       const refusal = unheldDemand(spec.required, host.held)
       if (refusal !== null) return { kind: 'failed', reason: refusal }
-      return await launch(spec, { host, filesFolder: hasFiles ? await cache.folderOf(spec.files) : null }, confirm)
+      const filesFolder = hasFiles ? await cache.folderOf(spec.files) : null
+      const cgroup = await host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES)
+      return await launch(spec, { host, cgroup, filesFolder }, confirm).catch(async (error: unknown) => {
+        await cgroup.end()
+        throw error
+      })
     } catch (error) {
       return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
     }
   }
 
   async function launch(spec: SandboxSpec, ready: Ready, confirm: ConfirmStart | undefined): Promise<StartOutcome> {
-    const cgroup = await ready.host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES)
+    const { host, cgroup } = ready
     const marker = groupMarker(spec.group)
     const confining = bubblewrapArguments(spec, {
       marker,
-      system: spec.network ? ready.host.system.networked : ready.host.system.closed,
-      masks: ready.host.masks,
-      nodePath: ready.host.nodePath,
+      system: spec.network ? host.system.networked : host.system.closed,
+      masks: host.masks,
+      nodePath: host.nodePath,
       filesFolder: ready.filesFolder,
       scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
     })
     watchdog.ensure()
-    const limited = [...limitedBy(ready.host.prlimit, processLimits(spec.resources)), ...spec.command]
-    const filter = await open(ready.host.filterPath)
+    const limited = [...limitedBy(host.prlimit, processLimits(spec.resources)), ...spec.command]
+    const filter = await open(host.filterPath)
     const child = await spawnChild({
-      command: ready.host.bwrap,
+      command: host.bwrap,
       arguments: [
         ...confining,
         '--block-fd',
@@ -150,9 +123,10 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       group: spec.group,
       user,
       confirm,
-      limits: { ...heldLimits(ready.host.held), ...WALLS },
+      limits: { ...heldLimits(host.held), ...WALLS },
       cgroup,
-      memoryMb: spec.resources.memory_mb,
+      resources: spec.resources,
+      boundedFolder: spec.workspaceAccess === 'rw' ? spec.workspaceFolder : null,
       environment: environmentArguments(spec.env),
     })
   }
@@ -171,24 +145,4 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
         },
       }),
   }
-}
-
-/** Opened anew for each sandbox, since a descriptor's place in the file is shared. */
-async function filterFile(cache: FileCache): Promise<string> {
-  const architecture = filteredArchitecture()
-  if (architecture === null) throw new Error(`there is no filter of system calls for ${process.arch}`)
-  return join(await cache.folderOf({ filter: seccompFilter(architecture) }), 'filter')
-}
-
-async function firstPresent(paths: readonly string[]): Promise<string | null> {
-  for (const path of paths) {
-    if (
-      await access(path).then(
-        () => true,
-        () => false,
-      )
-    )
-      return path
-  }
-  return null
 }

@@ -6,11 +6,14 @@ const OPEN_FILES_MAX = 16_384
 /** Not 0: a kernel that pipes its dumps to a program does so at 0, and only at 1 does not. No dump fits into a byte. */
 const CORE_BYTES = 1
 
+const MIB = 1024 * 1024
+
 /** What each process of a sandbox may at most, as a second fence behind the limits of the whole. */
 export function processLimits(resources: Resources): readonly ProcessLimit[] {
   return [
     { name: 'core', value: CORE_BYTES },
-    { name: 'fsize', value: resources.disk_mb * 1024 * 1024 },
+    // A little more than the limit, so that one large file passes it visibly.
+    { name: 'fsize', value: (resources.disk_mb + 1) * MIB },
     { name: 'nofile', value: OPEN_FILES_MAX },
   ]
 }

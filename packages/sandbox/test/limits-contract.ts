@@ -1,11 +1,12 @@
-import { existsSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ResourceName } from '@muster/contracts'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { openCgroups } from '../src/cgroup/open-cgroups.ts'
-import type { Sandbox } from '../src/index.ts'
+import { DEFAULT_SANDBOX_USER, type Sandbox } from '../src/index.ts'
 import { runKept } from './agent-run.ts'
-import { eventually, living, makeSpec, runToEnd, startedProcess, uniqueSleep } from './place.ts'
+import { eventually, living, makePlace, makeSpec, runToEnd, startedProcess, uniqueSleep } from './place.ts'
 
 const here = await openCgroups()
 
@@ -77,7 +78,43 @@ export function limitsContract(sandbox: Sandbox, holds: ReadonlySet<ResourceName
       expect(JSON.stringify(run.events).length).toBeLessThan(4 * 1024 * 1024)
     })
 
-    it.skipIf(holds.size === 0)('leaves no control group behind (needs control groups)', async () => {
+    describe.skipIf(!holds.has('disk_mb'))('of its workspace (needs a bound on disk)', () => {
+      const place = makePlace()
+      const workspace = (name: string) => {
+        const folder = join(place.root, name)
+        mkdirSync(folder, { mode: 0o700 })
+        if (process.getuid?.() === 0) chownSync(folder, DEFAULT_SANDBOX_USER.uid, DEFAULT_SANDBOX_USER.gid)
+        return { workspaceFolder: folder, workspaceAccess: 'rw' as const, resources: { ...small, disk_mb: 16 } }
+      }
+      afterAll(() => place.remove())
+
+      it.each([
+        ['many files', 'for i in 1 2 3; do head -c 10M /dev/zero > $i; done; sleep 100', '16 MiB'],
+        ['one file', 'head -c 100M /dev/zero > one; exit 1', '16 MiB'],
+        [
+          'files that it deleted and holds',
+          'exec 5>a 6>b 7>c; rm a b c; for i in 5 6 7; do head -c 10M /dev/zero >&$i; done; sleep 100',
+          '16 MiB',
+        ],
+        [
+          'a million small files',
+          'i=0; while :; do mkdir $i; (cd $i; touch {1..500}); i=$((i + 1)); done',
+          '4096 files',
+        ],
+      ])('ends by %s, for good', async (title, script, words) => {
+        const over = workspace(title.replaceAll(' ', '-'))
+        const outcome = await runKept(await start(bash(script, over))).outcome
+        expect(outcome).toMatchObject({ kind: 'failed', failure: { code: 'disk_limit_exceeded', retryable: false } })
+        expect(outcome.kind === 'failed' && outcome.failure.message).toContain(words)
+      })
+
+      it('may use all it has, and fill and empty it', async () => {
+        const script = 'for i in 1 2 3 4 5; do head -c 12M /dev/zero > x; sleep 0.3; rm x; done; touch {1..3000}'
+        expect(await runToEnd(sandbox, bash(script, workspace('within')))).toMatchObject({ code: 0, breach: null })
+      })
+    })
+
+    it.skipIf(holds.size < 2)('leaves no control group behind (needs control groups)', async () => {
       const spec = bash('(sleep 1000 &) ; exit 0')
       await runToEnd(sandbox, spec)
       expect(here.pathsOf(spec.group).filter((path) => existsSync(path))).toEqual([])
