@@ -16,6 +16,7 @@ describe('a policy', () => {
       workspace_access: 'none',
       resources: { ...DEFAULT_POLICY.resources, cpu: 2, pids: 9 },
       retry: { ...DEFAULT_POLICY.retry, delay_ms: 7, max_attempts: 9 },
+      named_resources: ['cpu', 'pids'],
     })
     expect(normalizePolicy(undefined, undefined)).toEqual(DEFAULT_POLICY)
     expect(normalizePolicy({ network_enabled: true }, { network_enabled: false }).network_enabled).toBe(false)
@@ -27,10 +28,18 @@ describe('a policy', () => {
   })
 
   test('is refused field by field for what cannot be held, and only for that', () => {
-    const held = new Set(['cpu'])
-    expect(unsupportedPolicy(DEFAULT_POLICY, ['cpu'], held)).toEqual([])
-    const asking: Policy = { ...DEFAULT_POLICY, ask: 'always', security: 'full', interactive: true }
-    expect(unsupportedPolicy(asking, ['cpu', 'pids'], held).map((fault) => fault.pointer)).toEqual([
+    const held = new Set(['cpu'] as const)
+    expect(unsupportedPolicy(DEFAULT_POLICY, held)).toEqual([])
+    expect(unsupportedPolicy({ ...DEFAULT_POLICY, named_resources: ['cpu'] }, held)).toEqual([])
+    expect(unsupportedPolicy({ ...DEFAULT_POLICY, named_resources: ['pids'] }, null)).toEqual([])
+    const asking: Policy = {
+      ...DEFAULT_POLICY,
+      ask: 'always',
+      security: 'full',
+      interactive: true,
+      named_resources: ['cpu', 'pids'],
+    }
+    expect(unsupportedPolicy(asking, held).map((fault) => fault.pointer)).toEqual([
       '/policy/ask',
       '/policy/security',
       '/policy/interactive',
@@ -57,6 +66,7 @@ describe('a class key', () => {
   })
 
   test('is the same whatever the retries are, and for resources that round up to the same', () => {
+    expect(keyOf({ ...DEFAULT_POLICY, named_resources: ['cpu'] })).toBe(keyOf(DEFAULT_POLICY))
     const resources = { cpu: 0.6, memory_mb: 900, pids: 1, disk_mb: 2 }
     expect(keyOf({ ...DEFAULT_POLICY, retry: { ...DEFAULT_POLICY.retry, max_attempts: 99 } })).toBe(keyOf(DEFAULT_POLICY))
     expect(keyOf({ ...DEFAULT_POLICY, resources })).toBe(keyOf(DEFAULT_POLICY))

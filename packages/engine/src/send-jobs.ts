@@ -12,7 +12,9 @@ const TRY_AGAIN_MS = 50
  */
 export async function sendJobs(context: EngineContext, admitted: readonly Admitted[]): Promise<void> {
   if (admitted.length === 0 || (await sent(context, admitted))) return
-  void tryAgain(context, admitted).catch((error: unknown) => context.log.error({ err: error }, 'jobs could not be added'))
+  void tryAgain(context, admitted).catch((error: unknown) =>
+    context.log.error({ err: error }, 'jobs could not be added'),
+  )
 }
 
 async function tryAgain(context: EngineContext, admitted: readonly Admitted[]): Promise<void> {
@@ -21,7 +23,10 @@ async function tryAgain(context: EngineContext, admitted: readonly Admitted[]): 
     await pause(TRY_AGAIN_MS)
     if (await sent(context, admitted)) return
   }
-  context.log.warn({ run_ids: admitted.map((each) => each.runId) }, 'jobs could not be added; their reservations run out')
+  context.log.warn(
+    { run_ids: admitted.map((each) => each.runId) },
+    'jobs could not be added; their reservations run out',
+  )
 }
 
 async function sent(context: EngineContext, admitted: readonly Admitted[]): Promise<boolean> {

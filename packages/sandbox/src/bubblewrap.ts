@@ -113,7 +113,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       session: 'shared',
       extraPipes: 3,
       files: [filter.fd],
-    }).finally(() => filter.close())
+    }).finally(() => void filter.close())
     if (typeof child === 'string') {
       await cgroup.end()
       return { kind: 'failed', reason: child }
