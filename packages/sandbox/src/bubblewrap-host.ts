@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResourceName } from '@muster/contracts'
 import type { BubblewrapOptions } from './bubblewrap.ts'
-import { maskArguments } from './bubblewrap-arguments.ts'
+import { BUBBLEWRAP_ACCOUNT, maskArguments } from './bubblewrap-arguments.ts'
 import { type Cgroups, openCgroups } from './cgroup/open-cgroups.ts'
 import type { FileCache } from './file-cache.ts'
 import { describeHostSystem, type HostSystem } from './host-system.ts'
@@ -38,7 +38,7 @@ export async function bubblewrapHost(
   if (prlimit === null) throw new Error('prlimit (of util-linux) is not installed')
   const [masks, system, nodePath, filterPath, cgroups] = await Promise.all([
     maskArguments(),
-    describeHostSystem(cache),
+    describeHostSystem(cache, BUBBLEWRAP_ACCOUNT),
     reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
     filterFile(cache),
     openCgroups({ mode: options.cgroups ?? 'auto' }),

@@ -6,7 +6,7 @@ import { bubblewrapProcess } from './bubblewrap-process.ts'
 import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
 import { createFileCache } from './file-cache.ts'
 import { heldLimits, unheldDemand } from './held-limits.ts'
-import { probeBubblewrap } from './probe-bubblewrap.ts'
+import { probeSandbox } from './probe-sandbox.ts'
 import { limitedBy, processLimits } from './process-limits.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
@@ -135,10 +135,11 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     runtime: 'bubblewrap',
     start,
     probe: () =>
-      probeBubblewrap({
+      probeSandbox({
         start,
         user,
         folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot],
+        sees: 'host',
         holds: async () => {
           const { cgroups, held } = await describeHost()
           return { holds: [...held], missing: cgroups.missing }

@@ -10,10 +10,11 @@ import { makeSpec, runToEnd } from './place.ts'
 
 const architecture = filteredArchitecture()
 const PERL = '/usr/bin/perl'
+const NEWEST: ReadonlySet<string> = new Set(['open_tree_attr', 'statmount', 'listmount', 'file_setattr'])
 const NUMBERS = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 }
 
 /** What every adapter with a filter promises, told by an agent that tries each call. */
-export function syscallsContract(sandbox: Sandbox, root: () => string): void {
+export function syscallsContract(sandbox: Sandbox, root: () => string, filter: 'ours' | 'of the runtime'): void {
   describe.skipIf(architecture === null || !existsSync(PERL))('system calls (needs a filter and perl)', () => {
     const perl = (script: string) => runToEnd(sandbox, makeSpec({ command: [PERL, '-e', script] }))
 
@@ -33,7 +34,13 @@ export function syscallsContract(sandbox: Sandbox, root: () => string): void {
         )
         .join('\n')
       const end = await perl(script)
-      expect(end.stdout.trim().split('\n')).toEqual(calls.map(({ name, error }) => `${name} ${error}`))
+      const answers = end.stdout.trim().split('\n')
+      for (const [index, { name, error }] of calls.entries()) {
+        // The library behind a runtime may be older than a call: the kernel then answers for itself.
+        const known = filter === 'ours' || !NEWEST.has(name)
+        expect(answers[index]).toMatch(new RegExp(known ? `^${name} ${error}$` : `^${name} [1-9]`))
+      }
+      expect(answers).toHaveLength(calls.length)
     })
 
     it('that put words into a terminal, or ask the host of the machine, are denied by their argument', async () => {

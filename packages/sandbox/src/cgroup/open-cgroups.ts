@@ -16,7 +16,9 @@ export type Cgroups = {
   readonly missing: readonly string[]
   /** Makes the group of an attempt with its limits set; rejects rather than leave one of them out. */
   open(group: SandboxGroup, resources: Resources, spareProcesses: number): Promise<AttemptCgroup>
-  /** The folder of an attempt's group in each tree, for a runtime that makes the group itself. */
+  /** The group of an attempt that a runtime makes itself: to look into, end and remove. */
+  adopt(group: SandboxGroup): AttemptCgroup
+  /** The folder of an attempt's group in each tree. */
   pathsOf(group: SandboxGroup): readonly string[]
   /** Removes empty groups older than a minute (or than told), left by workers that died; answers how many. */
   removeLeftovers(olderThanMs?: number): Promise<number>
@@ -29,6 +31,7 @@ const NOTHING: Cgroups = {
   resources: new Set(),
   missing: [],
   open: async () => attemptCgroup([], null),
+  adopt: () => attemptCgroup([], null),
   pathsOf: () => [],
   removeLeftovers: async () => 0,
 }
@@ -58,10 +61,15 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
   const resources: ReadonlySet<ResourceName> = new Set(usable.flatMap((one) => one.resources))
   const pathsOf = (group: SandboxGroup) => usable.map((one) => join(cgroupParent(one), groupMarker(group)))
 
-  async function open(group: SandboxGroup, wanted: Resources, spareProcesses: number): Promise<AttemptCgroup> {
-    const memory = usable.findIndex((one) => one.resources.includes('memory_mb'))
+  function adopt(group: SandboxGroup): AttemptCgroup {
     const folders = pathsOf(group)
-    const cgroup = attemptCgroup(folders, folders[memory] ?? null)
+    const memory = usable.findIndex((one) => one.resources.includes('memory_mb'))
+    return attemptCgroup(folders, folders[memory] ?? null)
+  }
+
+  async function open(group: SandboxGroup, wanted: Resources, spareProcesses: number): Promise<AttemptCgroup> {
+    const folders = pathsOf(group)
+    const cgroup = adopt(group)
     try {
       await Promise.all(
         usable.map((hierarchy, index) => makeCgroup(folders[index] ?? '', hierarchy, wanted, spareProcesses)),
@@ -87,5 +95,5 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
     return removed
   }
 
-  return { resources, missing, open, pathsOf, removeLeftovers }
+  return { resources, missing, open, adopt, pathsOf, removeLeftovers }
 }

@@ -30,7 +30,8 @@ const FAIL = 0x0005_0000
 const X32_NUMBERS = 0x4000_0000
 
 const ARCHITECTURES = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const satisfies Record<FilteredArchitecture, number>
-const ERRORS = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 } as const satisfies Record<DenialError, number>
+/** The numbers that the kernel answers, the same on both architectures. */
+export const ERROR_NUMBERS = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 } as const satisfies Record<DenialError, number>
 
 /** The architecture of this process, if a filter can be made for it. */
 export function filteredArchitecture(name: string = process.arch): FilteredArchitecture | null {
@@ -72,7 +73,7 @@ function testOf(when: ArgumentTest, failed: Instruction): Instruction[] {
   return [argument, ...tests, end(ALLOW)]
 }
 
-const failure = (denial: Denial): Instruction => end(FAIL | ERRORS[denial.error])
+const failure = (denial: Denial): Instruction => end(FAIL | ERROR_NUMBERS[denial.error])
 const load = (value: number): Instruction => ({ code: LOAD_WORD, yes: 0, no: 0, value })
 const test = (code: number, value: number, yes: number, no: number): Instruction => ({ code, yes, no, value })
 const end = (value: number): Instruction => ({ code: RETURN, yes: 0, no: 0, value })

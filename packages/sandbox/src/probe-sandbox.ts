@@ -7,11 +7,13 @@ import { blockedAt } from './blocked-path.ts'
 import type { ProbeOutcome, Sandbox } from './sandbox.ts'
 import type { SandboxUser } from './sandbox-user.ts'
 
-export type BubblewrapTrial = {
+export type SandboxTrial = {
   readonly start: Sandbox['start']
   readonly user: SandboxUser | null
   /** Roots that agents must be able to reach into. */
   readonly folders: readonly string[]
+  /** Whose programs it runs. */
+  readonly sees: 'host' | 'image'
   readonly holds: () => Promise<{ readonly holds: readonly ResourceName[]; readonly missing: readonly string[] }>
 }
 
@@ -23,14 +25,14 @@ grep -q '^CapEff:\\s*0*$' /proc/self/status || fail 'the sandbox holds capabilit
 grep -q '^NoNewPrivs:\\s*1' /proc/self/status || fail 'the sandbox can gain privileges'
 grep -q '^Seccomp:\\s*2' /proc/self/status || fail 'system calls are not filtered'
 [ "$(id -u)" != 0 ] || fail 'the sandbox runs as root'
-[ ! -e /etc/shadow ] || fail 'the sandbox sees /etc of the host'
+[ "$TRIAL_SEES" != host ] || [ ! -e /etc/shadow ] || fail 'the sandbox sees /etc of the host'
 [ "$(cat /agent/trial)" = ok ] || fail 'agent files do not appear'
 echo ok > /workspace/trial || fail 'the workspace cannot be written'
 node -e 0 || fail 'node does not run inside'
 `
 
 /** Starts one sandbox and looks at it from inside. */
-export async function probeBubblewrap(trial: BubblewrapTrial): Promise<ProbeOutcome> {
+export async function probeSandbox(trial: SandboxTrial): Promise<ProbeOutcome> {
   try {
     for (const folder of trial.folders) {
       await mkdir(folder, { recursive: true, mode: 0o755 })
@@ -50,11 +52,11 @@ export async function probeBubblewrap(trial: BubblewrapTrial): Promise<ProbeOutc
   }
 }
 
-async function runTrial(trial: BubblewrapTrial, workspace: string): Promise<ProbeOutcome> {
+async function runTrial(trial: SandboxTrial, workspace: string): Promise<ProbeOutcome> {
   const started = await trial.start({
     group: { runId: newId('run'), sessionId: null, generation: 0 },
     command: ['/bin/sh', '-c', TRIAL],
-    env: {},
+    env: { TRIAL_SEES: trial.sees },
     files: { trial: 'ok' },
     attachmentsFolder: null,
     workspaceFolder: workspace,
