@@ -25,6 +25,7 @@ const schema = z
     MUSTER_POOLS: envPools.default({ bubblewrap: 4 }),
     MUSTER_SESSIONS_ROOT: z.string().startsWith('/', 'must be an absolute path'),
     MUSTER_CACHE_ROOT: z.string().startsWith('/', 'must be an absolute path').default(join(tmpdir(), 'muster-cache')),
+    MUSTER_CGROUPS: z.enum(['auto', 'hidden']).default('auto'),
     MUSTER_HEALTH_HOST: z.string().default('127.0.0.1'),
     MUSTER_HEALTH_PORT: envPort.default(0),
     MUSTER_DRAIN_MS: envInteger(0, 86_400_000).default(10_000),
@@ -46,6 +47,8 @@ const schema = z
     sessionsRoot: env.MUSTER_SESSIONS_ROOT,
     /** Files that sandboxes are shown, kept between them; of this host only. */
     cacheRoot: env.MUSTER_CACHE_ROOT,
+    /** `hidden`: run as on a host without control groups; limits that need them are then not held, and so reported. */
+    cgroups: env.MUSTER_CGROUPS,
     healthHost: env.MUSTER_HEALTH_HOST,
     healthPort: env.MUSTER_HEALTH_PORT,
     /** After this much of a drain, runs that still run are handed back. */

@@ -138,6 +138,7 @@ export class Execution {
         workspaceAccess: run.policy.workspace_access,
         network: run.policy.network_enabled,
         resources: run.policy.resources,
+        required: run.policy.named_resources ?? [],
       },
       () => this.#mayStart(),
     )

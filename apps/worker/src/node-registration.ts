@@ -9,6 +9,7 @@ export type NodeFacts = {
   readonly hostIdentity: string
   readonly address: string | null
   readonly pools: NodePools
+  readonly metadata: Readonly<Record<string, string>>
   readonly version: string
 }
 
@@ -70,7 +71,6 @@ export class NodeRegistration {
           host: hostname(),
           pid: process.pid,
           labels: {},
-          metadata: {},
           ...this.#facts,
         })
         this.#id = id

@@ -1,18 +1,33 @@
-import type { NodePools } from '@muster/contracts'
+import type { NodePools, ResourceName } from '@muster/contracts'
 import type { Logger } from '@muster/runtime'
 import { createBubblewrap, createNone, type Sandbox } from '@muster/sandbox'
+
+export type SandboxSettings = {
+  readonly cacheRoot: string
+  readonly sessionsRoot: string
+  readonly cgroups: 'auto' | 'hidden'
+}
+
+export type OpenSandboxes = {
+  readonly sandboxes: ReadonlyMap<string, Sandbox>
+  readonly pools: NodePools
+  /** The resources that each pool's sandboxes can bound here. */
+  readonly holds: ReadonlyMap<string, readonly ResourceName[]>
+}
 
 /** The sandboxes of the pools that this node can really serve; a pool that it cannot is left out, with the reason in the log. */
 export async function openSandboxes(
   asked: NodePools,
-  places: { readonly cacheRoot: string; readonly sessionsRoot: string },
+  settings: SandboxSettings,
   logger: Logger,
-): Promise<{ readonly sandboxes: ReadonlyMap<string, Sandbox>; readonly pools: NodePools }> {
+): Promise<OpenSandboxes> {
   const sandboxes = new Map<string, Sandbox>()
+  const holds = new Map<string, readonly ResourceName[]>()
   const pools: NodePools = {}
+  const { cacheRoot, sessionsRoot, cgroups } = settings
   for (const sandbox of [
-    createBubblewrap({ cacheRoot: places.cacheRoot, sessionRoot: places.sessionsRoot }),
-    createNone({ cacheRoot: places.cacheRoot }),
+    createBubblewrap({ cacheRoot, sessionRoot: sessionsRoot, cgroups }),
+    createNone({ cacheRoot }),
   ]) {
     const slots = asked[sandbox.runtime] ?? 0
     if (slots === 0) continue
@@ -21,11 +36,13 @@ export async function openSandboxes(
       logger.error({ pool: sandbox.runtime, reason: probe.reason }, 'this node cannot serve the pool')
       continue
     }
+    logger.info({ pool: sandbox.runtime, holds: probe.holds, missing: probe.missing }, 'serving the pool')
     sandboxes.set(sandbox.runtime, sandbox)
+    holds.set(sandbox.runtime, probe.holds)
     pools[sandbox.runtime] = slots
   }
   for (const [pool, slots] of Object.entries(asked))
     if (slots !== undefined && slots > 0 && (pool === 'runc' || pool === 'gvisor'))
       logger.error({ pool }, 'this node cannot serve the pool: no adapter for it')
-  return { sandboxes, pools }
+  return { sandboxes, pools, holds }
 }

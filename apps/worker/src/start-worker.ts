@@ -3,7 +3,7 @@ import { createRunHolder, createTicker, type EngineContext, EventWriter } from '
 import { createGate } from '@muster/gate'
 import { type Logger, startHealthServer, startTracing } from '@muster/runtime'
 import { createFileCache, createSessionFolders, hostIdentity, proveRoot } from '@muster/sandbox'
-import { agreeOnRoot, holdsRun, openDatabase } from '@muster/store'
+import { agreeOnRoot, HOLDS_KEY, holdsRun, openDatabase } from '@muster/store'
 import { startBeat } from './beat/start-beat.ts'
 import type { WorkerConfig } from './config.ts'
 import { drainDesk } from './drain-desk.ts'
@@ -50,9 +50,15 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     throw new Error(
       `${config.sessionsRoot} is not the folder that the fleet's workers share (${rootId}, not ${fleetRootId})`,
     )
-  const { sandboxes, pools } = await openSandboxes(config.pools, config, logger)
+  const { sandboxes, pools, holds } = await openSandboxes(config.pools, config, logger)
   const identity = await hostIdentity()
-  const registration = new NodeRegistration(context, { hostIdentity: identity, address: null, pools, version: VERSION })
+  const registration = new NodeRegistration(context, {
+    hostIdentity: identity,
+    address: null,
+    pools,
+    metadata: Object.fromEntries([...holds].map(([pool, names]) => [`${HOLDS_KEY}${pool}`, names.join(',')])),
+    version: VERSION,
+  })
   const nodeId = await registration.register()
   let broken: Error | null = null
 

@@ -50,6 +50,8 @@ export const FAILURE_CODES = [
   'worker_lost',
   'sandbox_unavailable',
   'output_limit_exceeded',
+  'memory_limit_exceeded',
+  'disk_limit_exceeded',
   'internal_error',
 ] as const
 export const failureSchema = z.object({

@@ -5,7 +5,7 @@ import { timestampSchema } from './text.ts'
 import { concurrencySchema, weightSchema } from './workspace.ts'
 
 /** The policy fields that a class key covers: all that decide where and how a run may execute (`retry` does not). */
-export const classPolicySchema = policySchema.omit({ retry: true })
+export const classPolicySchema = policySchema.omit({ retry: true, named_resources: true })
 export type ClassPolicy = z.infer<typeof classPolicySchema>
 
 export const classKeySchema = z.string().regex(/^cls_[0-9a-z]{32}$/, 'not a class key')

@@ -12,6 +12,9 @@ export const resourcesSchema = z.strictObject({
   disk_mb: z.int().positive().max(1_073_741_824),
 })
 export type Resources = z.infer<typeof resourcesSchema>
+export const resourceNameSchema = resourcesSchema.keyof()
+export type ResourceName = z.infer<typeof resourceNameSchema>
+export const RESOURCE_NAMES = resourceNameSchema.options
 
 export const retryPolicySchema = z.strictObject({
   max_attempts: z.int().min(1).max(100),
@@ -32,11 +35,14 @@ export const policySchema = z.strictObject({
   interactive: z.boolean(),
   resources: resourcesSchema,
   retry: retryPolicySchema,
+  /** The resources that the command or its agent named: they are held or the run is refused. Absent when neither named any. */
+  named_resources: z.array(resourceNameSchema).optional(),
 })
 export type Policy = z.infer<typeof policySchema>
 
 /** A policy as a client writes it: each omitted field takes its default, at every level. */
 export const policyInputSchema = policySchema
+  .omit({ named_resources: true })
   .extend({ resources: resourcesSchema.partial(), retry: retryPolicySchema.partial() })
   .partial()
 export type PolicyInput = z.infer<typeof policyInputSchema>

@@ -6,7 +6,7 @@ import type { ClassPolicy, Policy } from '@muster/contracts'
  * so that clients cannot mint classes.
  */
 export function classPolicyOf(policy: Policy): ClassPolicy {
-  const { retry: _, resources, ...rest } = policy
+  const { retry: _, named_resources: __, resources, ...rest } = policy
   return {
     ...rest,
     resources: {

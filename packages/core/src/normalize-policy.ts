@@ -1,24 +1,29 @@
-import { DEFAULT_POLICY, type Policy, type PolicyInput } from '@muster/contracts'
+import { DEFAULT_POLICY, type Policy, type PolicyInput, RESOURCE_NAMES, type ResourceName } from '@muster/contracts'
 
 /** Fills a policy field by field: the command's word, else the agent's, else the default. An omitted field turns nothing off. */
 export function normalizePolicy(agent: PolicyInput | undefined, command: PolicyInput | undefined): Policy {
+  const named = namedResources(agent, command)
   return {
     ...DEFAULT_POLICY,
     ...defined(agent),
     ...defined(command),
     resources: { ...DEFAULT_POLICY.resources, ...defined(agent?.resources), ...defined(command?.resources) },
     retry: { ...DEFAULT_POLICY.retry, ...defined(agent?.retry), ...defined(command?.retry) },
+    ...(named.length === 0 ? {} : { named_resources: [...named] }),
   }
 }
 
-/** What the agent or the command asks for by name, which must be held or refused: fields, and resources as `resources/<name>`. */
-export function namedFields(agent: PolicyInput | undefined, command: PolicyInput | undefined): ReadonlySet<string> {
-  const resources = [...Object.keys(defined(agent?.resources)), ...Object.keys(defined(command?.resources))]
-  return new Set([
-    ...Object.keys(defined(agent)),
-    ...Object.keys(defined(command)),
-    ...resources.map((name) => `resources/${name}`),
-  ])
+/** The fields that the agent or the command asks for by name. */
+export const namedFields = (agent: PolicyInput | undefined, command: PolicyInput | undefined): ReadonlySet<string> =>
+  new Set([...Object.keys(defined(agent)), ...Object.keys(defined(command))])
+
+/** Names of the resources that the agent or the command asks for by name, which must be held or refused. */
+export function namedResources(
+  agent: PolicyInput | undefined,
+  command: PolicyInput | undefined,
+): readonly ResourceName[] {
+  const asked = { ...defined(agent?.resources), ...defined(command?.resources) }
+  return RESOURCE_NAMES.filter((name) => asked[name] !== undefined)
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }

@@ -1,13 +1,13 @@
-import type { Fault, Policy } from '@muster/contracts'
+import type { Fault, Policy, ResourceName } from '@muster/contracts'
 
 /**
- * What this fleet cannot enforce yet, by field; empty when all of it can be held. `named`: what was asked for by name (`namedFields`);
- * `held`: resources that its sandboxes can limit.
+ * What this fleet cannot enforce, by field; empty when all of it can be held. `named`: the fields that were asked for by name;
+ * `held`: the resources that a node of the policy's pool can bound, or null where no such node lives, so that nobody can say.
  */
 export function unsupportedPolicy(
   policy: Policy,
   named: ReadonlySet<string>,
-  held: ReadonlySet<string>,
+  held: ReadonlySet<ResourceName> | null,
 ): readonly Fault[] {
   const faults: Fault[] = []
   if (policy.ask !== 'off')
@@ -18,11 +18,10 @@ export function unsupportedPolicy(
       detail: `security "${policy.security}" is not supported, only "allowlist"`,
     })
   if (policy.interactive) faults.push({ pointer: '/policy/interactive', detail: 'interactive runs are not supported' })
-  for (const field of named) {
-    const name = field.match(/^resources\/(.+)$/)?.[1]
-    if (name !== undefined && !held.has(name))
+  for (const name of policy.named_resources ?? []) {
+    if (held !== null && !held.has(name))
       faults.push({
-        pointer: `/policy/${field}`,
+        pointer: `/policy/resources/${name}`,
         detail: `no node can hold a limit on ${name}; omit it to run without`,
       })
   }

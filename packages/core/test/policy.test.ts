@@ -21,35 +21,42 @@ describe('a policy', () => {
       workspace_access: 'none',
       resources: { ...DEFAULT_POLICY.resources, cpu: 2, pids: 9 },
       retry: { ...DEFAULT_POLICY.retry, delay_ms: 7, max_attempts: 9 },
+      named_resources: ['cpu', 'pids'],
     })
     expect(normalizePolicy(undefined, undefined)).toEqual(DEFAULT_POLICY)
     expect(normalizePolicy({ network_enabled: true }, { network_enabled: false }).network_enabled).toBe(false)
   })
 
   test('names the resources that anybody asked for, once', () => {
-    expect([...namedFields({ resources: { cpu: 1 } }, { ask: 'off', resources: { cpu: 2, pids: 1 } })].sort()).toEqual([
-      'ask',
-      'resources',
-      'resources/cpu',
-      'resources/pids',
-    ])
+    expect([...namedFields({ resources: { cpu: 1 } }, { ask: 'off' })].sort()).toEqual(['ask', 'resources'])
     expect(namedFields({}, undefined)).toEqual(new Set())
   })
 
   test('is refused where no sandbox is to hold a wall that was asked for', () => {
     const bare: Policy = { ...DEFAULT_POLICY, runtime_type: 'none' }
-    expect(unsupportedPolicy(bare, new Set(), new Set())).toEqual([])
-    const walled = unsupportedPolicy({ ...bare, workspace_access: 'ro' }, new Set(['network_enabled']), new Set())
+    expect(unsupportedPolicy(bare, new Set(), null)).toEqual([])
+    const walled = unsupportedPolicy({ ...bare, workspace_access: 'ro' }, new Set(['network_enabled']), null)
     expect(walled.map((fault) => fault.pointer)).toEqual(['/policy/workspace_access', '/policy/network_enabled'])
   })
 
   test('is refused field by field for what cannot be held, and only for that', () => {
-    const held = new Set(['cpu'])
-    expect(unsupportedPolicy(DEFAULT_POLICY, new Set(['resources/cpu']), held)).toEqual([])
-    const asking: Policy = { ...DEFAULT_POLICY, ask: 'always', security: 'full', interactive: true }
-    expect(
-      unsupportedPolicy(asking, new Set(['resources/cpu', 'resources/pids']), held).map((fault) => fault.pointer),
-    ).toEqual(['/policy/ask', '/policy/security', '/policy/interactive', '/policy/resources/pids'])
+    const held = new Set(['cpu'] as const)
+    expect(unsupportedPolicy(DEFAULT_POLICY, new Set(), held)).toEqual([])
+    expect(unsupportedPolicy({ ...DEFAULT_POLICY, named_resources: ['cpu'] }, new Set(), held)).toEqual([])
+    expect(unsupportedPolicy({ ...DEFAULT_POLICY, named_resources: ['pids'] }, new Set(), null)).toEqual([])
+    const asking: Policy = {
+      ...DEFAULT_POLICY,
+      ask: 'always',
+      security: 'full',
+      interactive: true,
+      named_resources: ['cpu', 'pids'],
+    }
+    expect(unsupportedPolicy(asking, new Set(), held).map((fault) => fault.pointer)).toEqual([
+      '/policy/ask',
+      '/policy/security',
+      '/policy/interactive',
+      '/policy/resources/pids',
+    ])
   })
 })
 
@@ -77,6 +84,7 @@ describe('a class key', () => {
   })
 
   test('is the same whatever the retries are, and for resources that round up to the same', () => {
+    expect(keyOf({ ...DEFAULT_POLICY, named_resources: ['cpu'] })).toBe(keyOf(DEFAULT_POLICY))
     const resources = { cpu: 0.6, memory_mb: 900, pids: 1, disk_mb: 2 }
     expect(keyOf({ ...DEFAULT_POLICY, retry: { ...DEFAULT_POLICY.retry, max_attempts: 99 } })).toBe(
       keyOf(DEFAULT_POLICY),

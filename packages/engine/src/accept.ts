@@ -3,6 +3,7 @@ import { AppError, Batcher } from '@muster/core'
 import { type AcceptItem, type AcceptVerdict, acceptCommands, ensureClass, type Offer, offersOf } from '@muster/store'
 import { acceptedOffer, acceptedRun, acceptedTask } from './accepted-view.ts'
 import type { EngineContext } from './engine-context.ts'
+import { FleetHolds } from './fleet-holds.ts'
 import { offerRuns } from './offer-runs.ts'
 import { type PreparedCommand, prepareCommand, type WorkspaceRef } from './prepare-command.ts'
 import { AgentResolver, type ResolvedAgent } from './resolve-agent.ts'
@@ -47,6 +48,7 @@ const CLASSES_KEPT_MAX = 100_000
 
 export function createAcceptor(context: EngineContext): Acceptor {
   const agents = new AgentResolver(context.database)
+  const holds = new FleetHolds(context.database.pool)
   const classes = new Set<string>()
   const batcher = new Batcher<AcceptItem, PromiseSettledResult<AcceptVerdict>>((items) => commit(context, items), {
     max: BATCH_MAX,
@@ -96,7 +98,7 @@ export function createAcceptor(context: EngineContext): Acceptor {
     const { workspace, command, idempotencyKey, traceparent = null } = request
     for (let resolved = 0; resolved < 3; resolved++) {
       const agent = await agents.resolve(workspace.id, command.agent)
-      const prepared = prepareCommand(workspace, agent, command, idempotencyKey)
+      const prepared = await prepareCommand(workspace, agent, command, idempotencyKey, holds)
       await knowClass(prepared, agent)
       const item = traceparent === null ? prepared.item : { ...prepared.item, traceparent }
       const verdict = settledValue(await batcher.add(item))

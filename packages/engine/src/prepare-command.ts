@@ -17,6 +17,7 @@ import {
   unsupportedPolicy,
 } from '@muster/core'
 import type { AcceptItem } from '@muster/store'
+import type { FleetHolds } from './fleet-holds.ts'
 import type { ResolvedAgent } from './resolve-agent.ts'
 
 export type WorkspaceRef = { readonly id: string; readonly key: string }
@@ -24,18 +25,18 @@ export type WorkspaceRef = { readonly id: string; readonly key: string }
 export type PreparedCommand = { readonly item: AcceptItem; readonly classPolicy: ClassPolicy; readonly policy: Policy }
 
 const DEFAULT_TYPE = 'command'
-/** Resources that some adapter of this fleet can hold to a limit. */
-const HELD_RESOURCES: ReadonlySet<string> = new Set()
 
 /** Fills in defaults and makes ids. Throws `policy_unsupported` with the fields, or `invalid_request`. */
-export function prepareCommand(
+export async function prepareCommand(
   workspace: WorkspaceRef,
   agent: ResolvedAgent,
   command: Command,
   idempotencyKey: string | null,
-): PreparedCommand {
+  holds: FleetHolds,
+): Promise<PreparedCommand> {
   const policy = normalizePolicy(agent.config.policy, command.policy)
-  const faults = unsupportedPolicy(policy, namedFields(agent.config.policy, command.policy), HELD_RESOURCES)
+  const named = namedFields(agent.config.policy, command.policy)
+  const faults = unsupportedPolicy(policy, named, await holds.for(policy))
   if (faults.length > 0)
     throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
   const lane = command.lane ?? DEFAULT_LANE

@@ -1,18 +1,21 @@
+import { access } from 'node:fs/promises'
 import { GROUP_MOUNTS } from './find-sandboxes.ts'
-import { folderVariables } from './folder-variables.ts'
+import type { HostPath } from './host-system.ts'
+import { MASKED_FILES, MASKED_FOLDERS } from './masked-paths.ts'
 import type { SandboxSpec } from './sandbox.ts'
+import { PLACES, sandboxEnvironment } from './sandbox-places.ts'
 
-const HOME = '/home/agent'
-const WORKSPACE = '/workspace'
-const AGENT_FILES = '/agent'
-const ATTACHMENTS = '/attachments'
-const NODE = '/opt/node/bin'
-const AGENT_ID = '1000'
+const { home: HOME, workspace: WORKSPACE, agent: AGENT_FILES, attachments: ATTACHMENTS, node: NODE } = PLACES
+
+/** Whom an agent sees itself as. */
+export const BUBBLEWRAP_ACCOUNT = { uid: 1000, gid: 1000 }
+const AGENT_ID = String(BUBBLEWRAP_ACCOUNT.uid)
 
 export type Layout = {
   readonly marker: string
-  /** Arguments that show the host's programs. */
-  readonly system: readonly string[]
+  /** What shows the host's programs. */
+  readonly system: readonly HostPath[]
+  readonly masks: readonly string[]
   readonly nodePath: string
   /** The folder behind `/agent`, or null for an empty one. */
   readonly filesFolder: string | null
@@ -38,8 +41,10 @@ export function bubblewrapArguments(spec: SandboxSpec, layout: Layout): string[]
     ...(spec.network ? [] : ['--unshare-net']),
     ...['--uid', AGENT_ID, '--gid', AGENT_ID, '--disable-userns', '--die-with-parent', '--new-session'],
     ...['--hostname', 'sandbox', '--clearenv'],
-    ...layout.system,
-    ...['--proc', '/proc', '--dev', '/dev', ...scratch('/dev/shm', '1777'), '--remount-ro', '/dev'],
+    ...layout.system.flatMap((path) =>
+      path.kind === 'bind' ? ['--ro-bind', path.from, path.to] : ['--symlink', path.target, path.at],
+    ),
+    ...['--proc', '/proc', ...layout.masks, '--dev', '/dev', ...scratch('/dev/shm', '1777'), '--remount-ro', '/dev'],
     ...scratch('/tmp', '1777'),
     ...scratch(HOME, '0755'),
     ...['--size', '4096', '--tmpfs', `${GROUP_MOUNTS}/${layout.marker}`],
@@ -56,18 +61,29 @@ function workspaceArguments(spec: SandboxSpec, empty: readonly string[]): readon
   return [spec.workspaceAccess === 'rw' ? '--bind' : '--ro-bind', spec.workspaceFolder, WORKSPACE]
 }
 
+/** Hides what this host's /proc has of the paths to hide. A device that is bound without the right to devices cannot be opened. */
+export async function maskArguments(): Promise<string[]> {
+  const present = async (paths: readonly string[]) =>
+    (
+      await Promise.all(
+        paths.map((path) =>
+          access(path).then(
+            () => [path],
+            () => [],
+          ),
+        ),
+      )
+    ).flat()
+  const [files, folders] = await Promise.all([present(MASKED_FILES), present(MASKED_FOLDERS)])
+  return [
+    ...files.flatMap((path) => ['--ro-bind', '/dev/null', path]),
+    ...folders.flatMap((path) => ['--perms', '0555', '--size', '4096', '--tmpfs', path, '--remount-ro', path]),
+  ]
+}
+
 /** The arguments that go through the pipe, each ended by NUL. */
 export function environmentArguments(env: Readonly<Record<string, string>>): string {
-  const all = {
-    PATH: `${NODE}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
-    HOME,
-    USER: 'agent',
-    LANG: 'C.UTF-8',
-    TMPDIR: '/tmp',
-    ...folderVariables({ agent: AGENT_FILES, attachments: ATTACHMENTS, workspace: WORKSPACE }),
-    ...env,
-  }
-  return Object.entries(all)
+  return Object.entries(sandboxEnvironment(env))
     .map(([name, value]) => `--setenv\0${name}\0${value}\0`)
     .join('')
 }

@@ -1,8 +1,11 @@
 import { PassThrough, Readable, Writable } from 'node:stream'
-import type { AttemptLimits } from '@muster/contracts'
+import type { AttemptLimits, Resources } from '@muster/contracts'
 import { z } from 'zod'
+import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
+import { boundFolder, folderBounds } from './disk/bound-folder.ts'
 import { type HostProcess, identifyProcess, killProcess } from './host-process.ts'
 import { killGroup, untilGone } from './kill-group.ts'
+import { memoryBreach } from './memory-breach.ts'
 import { openGate } from './open-gate.ts'
 import type { ConfirmStart, SandboxExit, SandboxProcess, StartOutcome } from './sandbox.ts'
 import type { SandboxGroup } from './sandbox-group.ts'
@@ -15,6 +18,10 @@ export type BubblewrapChild = {
   readonly group: SandboxGroup
   readonly user: SandboxUser | null
   readonly limits: AttemptLimits
+  readonly cgroup: AttemptCgroup
+  readonly resources: Resources
+  /** The folder to measure, or null for none. */
+  readonly boundedFolder: string | null
   /** What goes through the pipe of arguments. */
   readonly environment: string
   readonly confirm: ConfirmStart | undefined
@@ -29,6 +36,7 @@ const statusLineSchema = z.object({ 'child-pid': z.int().optional(), 'exit-code'
 export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOutcome> {
   const { child, group, user } = spec
   const [environment, status, gate] = child.extra
+  const named = Promise.withResolvers<void>()
   let init: HostProcess | null = null
   let initSeen = false
   let exitCode: number | null = null
@@ -50,6 +58,7 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
     const found = identifyProcess(childPid)
     initSeen = found === null || found.parentPid === child.pid
     init = initSeen ? found : null
+    named.resolve()
   }
 
   async function untilEmpty(): Promise<SandboxExit> {
@@ -63,9 +72,10 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
       const selector = { runId: group.runId, generation: group.generation }
       await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
     }
-    if (exitCode !== null || code !== 1) return { code: exitCode ?? code, signal, fault: null }
-    if (head.startsWith('bwrap: execvp ')) return { code: COMMAND_NOT_FOUND, signal: null, fault: null }
-    return { code: null, signal: null, fault: head.split('\n', 1)[0] || 'bubblewrap gave no reason' }
+    const breach = memoryBreach(await spec.cgroup.end(), spec.resources.memory_mb)
+    if (exitCode !== null || code !== 1) return { code: exitCode ?? code, signal, fault: null, breach }
+    if (head.startsWith('bwrap: execvp ')) return { code: COMMAND_NOT_FOUND, signal: null, fault: null, breach }
+    return { code: null, signal: null, fault: head.split('\n', 1)[0] || 'bubblewrap gave no reason', breach }
   }
 
   const exited = untilEmpty()
@@ -85,7 +95,34 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
     limits: spec.limits,
     kill,
   }
-  return await openGate(process, gate instanceof Writable ? gate : null, spec.confirm)
+  /** Both processes, while bubblewrap is still at work: the program begins behind the gate, and so inside its limits. */
+  async function joinLimits(): Promise<void> {
+    await spec.cgroup.join(child.pid)
+    await Promise.race([named.promise, child.exit])
+    if (init !== null) await spec.cgroup.join(init.pid)
+  }
+
+  try {
+    await joinLimits()
+  } catch (error) {
+    await kill()
+    const { fault } = await exited
+    // One that ended by itself while it was set up says better why.
+    if (fault === null) return { kind: 'failed', reason: `not put under its limits: ${wordsOf(error)}` }
+  }
+  const opened = await openGate(process, gate instanceof Writable ? gate : null, spec.confirm)
+  if (opened.kind !== 'started' || spec.boundedFolder === null) return opened
+  return {
+    kind: 'started',
+    process: boundFolder(process, {
+      folder: spec.boundedFolder,
+      bounds: folderBounds(spec.resources),
+      processes: () => {
+        const pids = spec.cgroup.pids()
+        return pids.length > 0 || init === null ? { pids } : { namespaceOf: init.pid }
+      },
+    }),
+  }
 }
 
 async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
@@ -100,6 +137,8 @@ async function readLines(stream: Readable, onLine: (line: string) => void): Prom
     // A pipe that breaks has nothing more to say.
   }
 }
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 function parseJson(line: string): unknown {
   try {

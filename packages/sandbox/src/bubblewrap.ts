@@ -1,11 +1,13 @@
-import { access } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { AttemptLimits } from '@muster/contracts'
 import { bubblewrapArguments, environmentArguments } from './bubblewrap-arguments.ts'
+import { type BubblewrapHost, bubblewrapHost } from './bubblewrap-host.ts'
 import { bubblewrapProcess } from './bubblewrap-process.ts'
+import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
 import { createFileCache } from './file-cache.ts'
-import { describeHostSystem, type HostSystem } from './host-system.ts'
-import { reachableNode } from './node-binary.ts'
-import { probeBubblewrap } from './probe-bubblewrap.ts'
+import { heldLimits, unheldDemand } from './held-limits.ts'
+import { probeSandbox } from './probe-sandbox.ts'
+import { limitedBy, processLimits } from './process-limits.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
@@ -25,41 +27,33 @@ export type BubblewrapOptions = {
   readonly nodePath?: string
   /** Bound of each private file system in memory, MiB; the policy's disk limit if that is lower. Default 256. */
   readonly scratchMb?: number
+  /** `hidden`: behaves as on a host without control groups. Default `auto`. */
+  readonly cgroups?: 'auto' | 'hidden'
 }
 
-const LIMITS: AttemptLimits = {
-  cpu: 'not_enforced',
-  memory: 'not_enforced',
-  pids: 'not_enforced',
-  disk: 'not_enforced',
+const WALLS: AttemptLimits = {
   network: 'enforced',
   workspace_access: 'enforced',
   host_files: 'enforced',
   host_processes: 'enforced',
+  syscalls: 'enforced',
   privileges: 'enforced',
 }
 
-const BWRAP_PATHS = ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap']
+/** The monitor out here and the init in there. */
+const OWN_PROCESSES = 2
 
-type Host = { readonly bwrap: string; readonly system: HostSystem; readonly nodePath: string }
+type Ready = { readonly host: BubblewrapHost; readonly cgroup: AttemptCgroup; readonly filesFolder: string | null }
 
 /** Runs each agent in namespaces of its own by bubblewrap, without privilege on either side of the wall. */
 export function createBubblewrap(options: BubblewrapOptions): Sandbox {
   const user = sandboxUserOf(options.user)
   const cache = createFileCache(options.cacheRoot)
   const watchdog = createWatchdog(user)
-  let host: Promise<Host> | null = null
+  let host: Promise<BubblewrapHost> | null = null
 
-  function describeHost(): Promise<Host> {
-    host ??= (async () => {
-      const bwrap = options.bwrapPath ?? (await firstPresent(BWRAP_PATHS))
-      if (bwrap === null) throw new Error(`bubblewrap is not installed (looked for ${BWRAP_PATHS.join(', ')})`)
-      const [system, nodePath] = await Promise.all([
-        describeHostSystem(cache),
-        reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
-      ])
-      return { bwrap, system, nodePath }
-    })().catch((error: unknown) => {
+  function describeHost(): Promise<BubblewrapHost> {
+    host ??= bubblewrapHost(options, cache, user).catch((error: unknown) => {
       host = null
       throw error
     })
@@ -67,40 +61,72 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
   }
 
   async function start(spec: SandboxSpec, confirm?: ConfirmStart): Promise<StartOutcome> {
-    let ready: { host: Host; filesFolder: string | null }
     const hasFiles = Object.keys(spec.files).length > 0
     try {
-      ready = { host: await describeHost(), filesFolder: hasFiles ? await cache.folderOf(spec.files) : null }
+      const host = await describeHost()
+      const refusal = unheldDemand(spec.required, host.held)
+      if (refusal !== null) return { kind: 'failed', reason: refusal }
+      const filesFolder = hasFiles ? await cache.folderOf(spec.files) : null
+      const cgroup = await host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES)
+      return await launch(spec, { host, cgroup, filesFolder }, confirm).catch(async (error: unknown) => {
+        await cgroup.end()
+        throw error
+      })
     } catch (error) {
       return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
     }
+  }
+
+  async function launch(spec: SandboxSpec, ready: Ready, confirm: ConfirmStart | undefined): Promise<StartOutcome> {
+    const { host, cgroup } = ready
     const marker = groupMarker(spec.group)
     const confining = bubblewrapArguments(spec, {
       marker,
-      system: spec.network ? ready.host.system.networked : ready.host.system.closed,
-      nodePath: ready.host.nodePath,
+      system: spec.network ? host.system.networked : host.system.closed,
+      masks: host.masks,
+      nodePath: host.nodePath,
       filesFolder: ready.filesFolder,
       scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
     })
-    const gate = confirm === undefined ? [] : ['--block-fd', '5']
     watchdog.ensure()
+    const limited = [...limitedBy(host.prlimit, processLimits(spec.resources)), ...spec.command]
+    const filter = await open(host.filterPath)
     const child = await spawnChild({
-      command: ready.host.bwrap,
-      arguments: [...confining, ...gate, '--json-status-fd', '4', '--args', '3', '--', ...spec.command],
+      command: host.bwrap,
+      arguments: [
+        ...confining,
+        '--block-fd',
+        '5',
+        '--json-status-fd',
+        '4',
+        '--seccomp',
+        '6',
+        '--args',
+        '3',
+        '--',
+        ...limited,
+      ],
       name: groupMarker(spec.group, watchdog.token),
       env: {},
       user,
       folder: '/',
       session: 'shared',
-      extraPipes: confirm === undefined ? 2 : 3,
-    })
-    if (typeof child === 'string') return { kind: 'failed', reason: child }
+      extraPipes: 3,
+      files: [filter.fd],
+    }).finally(() => void filter.close())
+    if (typeof child === 'string') {
+      await cgroup.end()
+      return { kind: 'failed', reason: child }
+    }
     return await bubblewrapProcess({
       child,
       group: spec.group,
       user,
       confirm,
-      limits: LIMITS,
+      limits: { ...heldLimits(host.held), ...WALLS },
+      cgroup,
+      resources: spec.resources,
+      boundedFolder: spec.workspaceAccess === 'rw' ? spec.workspaceFolder : null,
       environment: environmentArguments(spec.env),
     })
   }
@@ -109,19 +135,15 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     runtime: 'bubblewrap',
     start,
     probe: () =>
-      probeBubblewrap({ start, user, folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot] }),
+      probeSandbox({
+        start,
+        user,
+        folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot],
+        sees: 'host',
+        holds: async () => {
+          const { cgroups, held } = await describeHost()
+          return { holds: [...held], missing: cgroups.missing }
+        },
+      }),
   }
-}
-
-async function firstPresent(paths: readonly string[]): Promise<string | null> {
-  for (const path of paths) {
-    if (
-      await access(path).then(
-        () => true,
-        () => false,
-      )
-    )
-      return path
-  }
-  return null
 }

@@ -22,7 +22,7 @@ export const GROUP_MOUNTS = '/run/muster'
  * The living processes on this host that stand for sandboxes of the selected groups, whoever started them.
  *
  * Read from /proc rather than from cgroups: that needs no writable hierarchy, which containers seldom have, and no record
- * that a dying worker could fail to write. A candidate has the agents' user id and one of three marks. The monitor outside
+ * that a dying worker could fail to write. A candidate has the agents' user id and one of three marks, or is part of an OCI runtime. The monitor outside
  * a namespace carries its name as argument zero from its first instant. The init of a namespace shares that argument, but
  * an agent of the same user may overwrite its memory, so it is known by a mount point, which nobody in there has the
  * capability to remove. A process without a namespace has a variable, or shares a login session with one that has.
@@ -47,7 +47,13 @@ export function searchSandboxes(selector: GroupSelector, user?: SandboxUser): Sa
     const pid = Number(entry)
     if (!Number.isInteger(pid) || pid === process.pid) continue
     const status = readStatus(pid)
-    if (status === null || status.gone || status.uid !== uid) continue
+    if (status === null || status.gone) continue
+    if (status.uid !== uid) {
+      const group = status.uid === 0 && process.getuid?.() === 0 ? runtimeGroup(pid, status) : null
+      const host = group !== null && selects(selector, group) ? identifyProcess(pid) : null
+      if (host !== null && group !== null) found.push({ pid, startTime: host.startTime, group })
+      continue
+    }
     const before = identifyProcess(pid)
     if (before === null) continue
     const host = { pid, startTime: before.startTime }
@@ -92,6 +98,17 @@ function markOf(pid: number, status: HostProcessStatus): Mark | null {
     .find((entry) => entry.startsWith(`${GROUP_VARIABLE}=`))
   const group = parseGroupMarker(variable?.slice(GROUP_VARIABLE.length + 1) ?? '')
   return group === null ? null : { kind: 'variable', group }
+}
+
+/**
+ * The sandbox that a process of root stands for: the monitor of an OCI runtime, which has the name of its container as its
+ * last argument, or an init that is still being set up. Agents are never root, so that none can pass for these.
+ */
+function runtimeGroup(pid: number, status: HostProcessStatus): SandboxGroup | null {
+  if (status.depth === 1 && status.innermostPid === 1) return mountedGroup(pid)
+  if (status.depth > 0) return null
+  const words = readProc(`/proc/${pid}/cmdline`)?.split('\0') ?? []
+  return parseGroupMarker(words[0] ?? '') ?? parseGroupMarker((words.at(-2) ?? '').replaceAll('+', ':'))
 }
 
 function mountedGroup(pid: number): SandboxGroup | null {

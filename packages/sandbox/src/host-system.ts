@@ -1,8 +1,13 @@
 import { lstat, readFile, readlink, stat } from 'node:fs/promises'
 import type { FileCache } from './file-cache.ts'
 
-/** The arguments that show a sandbox the host's programs and nothing of its data, without and with the host's network. */
-export type HostSystem = { readonly closed: readonly string[]; readonly networked: readonly string[] }
+/** A path of a sandbox: the host's own behind it, read-only, or a link. */
+export type HostPath =
+  | { readonly kind: 'bind'; readonly from: string; readonly to: string }
+  | { readonly kind: 'link'; readonly target: string; readonly at: string }
+
+/** What shows a sandbox the host's programs and nothing of its data, without and with the host's network. */
+export type HostSystem = { readonly closed: readonly HostPath[]; readonly networked: readonly HostPath[] }
 
 const TOP_FOLDERS = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32']
 
@@ -17,30 +22,35 @@ const NETWORK_PATHS = [
   'ca-certificates',
 ]
 
-const ETC_FILES = {
-  passwd:
-    'root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n',
-  group: 'root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n',
+/** The account that an agent runs as, as the sandbox sees it. */
+export type AgentAccount = { readonly uid: number; readonly gid: number }
+
+const etcFiles = ({ uid, gid }: AgentAccount) => ({
+  passwd: `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:${uid}:${gid}:agent:/home/agent:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`,
+  group: `root:x:0:\nagent:x:${gid}:\nnogroup:x:65534:\n`,
   'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
   hosts: '127.0.0.1 localhost\n::1 localhost\n',
-}
+})
 
 /** Looks once at how this host lays out its programs. `/etc` is our own but for the few files listed here. */
-export async function describeHostSystem(cache: FileCache): Promise<HostSystem> {
-  const programs = ['--ro-bind', '/usr', '/usr']
+export async function describeHostSystem(cache: FileCache, account: AgentAccount): Promise<HostSystem> {
+  const programs = [bind('/usr')]
   for (const name of TOP_FOLDERS) programs.push(...(await topFolder(`/${name}`)))
   const loader = await readFile('/etc/ld.so.cache').catch(() => null)
-  const files = loader === null ? ETC_FILES : { ...ETC_FILES, 'ld.so.cache': loader }
+  const own = etcFiles(account)
+  const files = loader === null ? own : { ...own, 'ld.so.cache': loader }
   return {
     closed: [...programs, ...(await etcFolder(cache, files, ['alternatives']))],
     networked: [...programs, ...(await etcFolder(cache, files, ['alternatives', ...NETWORK_PATHS]))],
   }
 }
 
-async function topFolder(path: string): Promise<string[]> {
+const bind = (path: string): HostPath => ({ kind: 'bind', from: path, to: path })
+
+async function topFolder(path: string): Promise<HostPath[]> {
   const found = await lstat(path).catch(() => null)
   if (found === null) return []
-  return found.isSymbolicLink() ? ['--symlink', await readlink(path), path] : ['--ro-bind', path, path]
+  return found.isSymbolicLink() ? [{ kind: 'link', target: await readlink(path), at: path }] : [bind(path)]
 }
 
 /** One bind for our files, with a place kept in it for each path of the host. */
@@ -48,14 +58,14 @@ async function etcFolder(
   cache: FileCache,
   files: Readonly<Record<string, string | Uint8Array>>,
   paths: readonly string[],
-): Promise<string[]> {
+): Promise<HostPath[]> {
   const places: Record<string, string> = {}
-  const binds: string[] = []
+  const binds: HostPath[] = []
   for (const path of paths) {
     const found = await stat(`/etc/${path}`).catch(() => null)
     if (found === null) continue
     places[found.isDirectory() ? `${path}/.place` : path] = ''
-    binds.push('--ro-bind', `/etc/${path}`, `/etc/${path}`)
+    binds.push(bind(`/etc/${path}`))
   }
-  return ['--ro-bind', await cache.folderOf({ ...files, ...places }), '/etc', ...binds]
+  return [{ kind: 'bind', from: await cache.folderOf({ ...files, ...places }), to: '/etc' }, ...binds]
 }

@@ -7,6 +7,8 @@ export { type FoundProcess, findSandboxes, type GroupSelector } from './find-san
 export * from './host-identity.ts'
 export { type KillGroupOptions, type KillGroupOutcome, killGroup } from './kill-group.ts'
 export * from './none.ts'
+export * from './oci/oci.ts'
+export type { RootSource } from './oci/root-file-system.ts'
 export * from './prove-root.ts'
 export * from './run-agent.ts'
 export * from './sandbox.ts'

@@ -37,7 +37,7 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
     const selector = { runId: group.runId, generation: group.generation }
     await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
     await spec.discard()
-    return { code, signal, fault: null }
+    return { code, signal, fault: null, breach: null }
   }
 
   const exited = untilEmpty()

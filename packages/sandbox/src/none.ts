@@ -5,6 +5,7 @@ import { blockedAt } from './blocked-path.ts'
 import { createFileCache } from './file-cache.ts'
 import { GROUP_VARIABLE } from './find-sandboxes.ts'
 import { folderVariables, type SandboxFolders } from './folder-variables.ts'
+import { heldLimits, unheldDemand } from './held-limits.ts'
 import { reachableNode } from './node-binary.ts'
 import { noneProcess } from './none-process.ts'
 import type { ConfirmStart, ProbeOutcome, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
@@ -23,14 +24,12 @@ export type NoneOptions = {
 }
 
 const LIMITS: AttemptLimits = {
-  cpu: 'not_enforced',
-  memory: 'not_enforced',
-  pids: 'not_enforced',
-  disk: 'not_enforced',
+  ...heldLimits(new Set()),
   network: 'not_enforced',
   workspace_access: 'not_enforced',
   host_files: 'not_enforced',
   host_processes: 'not_enforced',
+  syscalls: 'not_enforced',
   privileges: 'not_enforced',
 }
 
@@ -77,6 +76,8 @@ export function createNone(options: NoneOptions): Sandbox {
   }
 
   async function start(spec: SandboxSpec, confirm?: ConfirmStart): Promise<StartOutcome> {
+    const refusal = unheldDemand(spec.required, new Set())
+    if (refusal !== null) return { kind: 'failed', reason: refusal }
     try {
       return await launch(spec, await prepare(spec), confirm)
     } catch (error) {
@@ -130,7 +131,7 @@ export function createNone(options: NoneOptions): Sandbox {
   async function probe(): Promise<ProbeOutcome> {
     await mkdir(options.cacheRoot, { recursive: true, mode: 0o755 })
     const blocked = await blockedAt(options.cacheRoot, user)
-    if (blocked === null) return { kind: 'usable' }
+    if (blocked === null) return { kind: 'usable', holds: [], missing: [] }
     return { kind: 'unusable', reason: `agents run as user ${user?.uid} and cannot pass ${blocked}` }
   }
 

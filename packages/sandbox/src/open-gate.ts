@@ -7,10 +7,9 @@ export async function openGate(
   gate: Writable | null,
   confirm: ConfirmStart | undefined,
 ): Promise<StartOutcome> {
-  if (confirm === undefined) return { kind: 'started', process }
-  let wanted = false
+  let wanted = confirm === undefined
   try {
-    wanted = await confirm()
+    wanted ||= (await confirm?.()) ?? false
   } finally {
     if (!wanted) {
       await process.kill()

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { AttemptLimits, Policy, Pool, Resources } from '@muster/contracts'
+import type { AttemptLimits, Policy, Pool, ResourceName, Resources } from '@muster/contracts'
 import type { SandboxGroup } from './sandbox-group.ts'
 
 /** Everything that one attempt needs of its sandbox. Paths are absolute host paths. */
@@ -18,13 +18,22 @@ export type SandboxSpec = {
   /** True shares the host's network; false leaves a loopback of its own. */
   readonly network: boolean
   readonly resources: Resources
+  /** The resources that somebody asked for by name: a sandbox that cannot hold one of them does not start. */
+  readonly required: readonly ResourceName[]
 }
 
-/** How a sandbox ended. `fault` says why the sandbox itself could not be set up; the agent then never ran. */
+/** A limit that the program ran into, as the kernel or the measure of its folder saw it. */
+export type LimitBreach = { readonly resource: 'memory' | 'disk'; readonly detail: string }
+
+/**
+ * How a sandbox ended. `fault` says why the sandbox itself could not be set up; the agent then never ran. `breach` is null
+ * unless a limit killed: for memory one of its processes at least, for disk the whole sandbox.
+ */
 export type SandboxExit = {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly fault: string | null
+  readonly breach: LimitBreach | null
 }
 
 export type StdinWriter = {
@@ -54,7 +63,10 @@ export type StartOutcome =
   | { readonly kind: 'refused' }
   | { readonly kind: 'failed'; readonly reason: string }
 
-export type ProbeOutcome = { readonly kind: 'usable' } | { readonly kind: 'unusable'; readonly reason: string }
+export type ProbeOutcome =
+  /** `holds`: the resources that it can bound; `missing`: in words, why not the others. */
+  | { readonly kind: 'usable'; readonly holds: readonly ResourceName[]; readonly missing: readonly string[] }
+  | { readonly kind: 'unusable'; readonly reason: string }
 
 /**
  * Asked once the sandbox can be found and killed by its group, and before its program begins. A caller that checks here

@@ -17,6 +17,8 @@ export type ChildSpec = {
   readonly session: 'own' | 'shared'
   /** How many pipes it gets beside stdin, stdout and stderr. */
   readonly extraPipes: number
+  /** Descriptors of ours that it gets after those pipes. */
+  readonly files?: readonly number[]
 }
 
 export type Child = {
@@ -44,7 +46,7 @@ export async function spawnChild(spec: ChildSpec): Promise<Child | string> {
       env: spec.env,
       cwd: spec.folder,
       detached: spec.session === 'own',
-      stdio: descriptorsFor(3 + spec.extraPipes),
+      stdio: descriptorsFor(3 + spec.extraPipes, spec.files ?? []),
       ...(spec.user ?? {}),
     })
   } catch (error) {
@@ -79,13 +81,15 @@ export async function spawnChild(spec: ChildSpec): Promise<Child | string> {
 
 let shields: { readonly nothing: number; readonly inherited: readonly number[] } | null = null
 
-/** Pipes first; over each descriptor that the child would inherit from our own parent goes one of /dev/null. */
-function descriptorsFor(pipes: number): ('pipe' | 'ignore' | number)[] {
+/** Pipes first, then files; over each descriptor that the child would inherit from our own parent goes one of /dev/null. */
+function descriptorsFor(pipes: number, files: readonly number[]): ('pipe' | 'ignore' | number)[] {
   shields ??= { inherited: inheritedDescriptors(), nothing: openSync('/dev/null', 'r+') }
   const descriptors: ('pipe' | 'ignore' | number)[] = Array.from({ length: pipes }, () => 'pipe')
+  descriptors.push(...files)
+  const taken = descriptors.length
   for (const fd of shields.inherited) {
     while (descriptors.length < fd) descriptors.push('ignore')
-    if (fd >= pipes) descriptors[fd] = shields.nothing
+    if (fd >= taken) descriptors[fd] = shields.nothing
   }
   return descriptors
 }

@@ -10,18 +10,26 @@ export type Watchdog = {
   ensure(): void
 }
 
+/** An OCI runtime and where it keeps what it knows of its containers, for those to be ended too. */
+export type OciStates = { readonly runtime: string; readonly states: string }
+
 /**
- * Waits for the end of stdin, which is the end of the worker, then for two seconds kills whatever carries the token. It
+ * Waits for the end of stdin, which is the end of the worker, then for two seconds kills whatever carries the token. All
  * comes on stdin so that neither this process nor its greps carry it themselves.
  */
 const SCRIPT = `
 IFS= read -r token || exit
+IFS= read -r runtime
+IFS= read -r states
 read -r end
 round=0
 while [ $round -lt 40 ]; do
   for file in $(printf '%s\\n' "$token" | grep -lsF -f - /proc/[0-9]*/cmdline /proc/[0-9]*/environ); do
     pid=\${file#/proc/}
     kill -KILL "\${pid%%/*}"
+  done
+  [ -z "$runtime" ] || for state in "$states"/*; do
+    [ ! -e "$state" ] || "$runtime" --root "$states" delete --force "\${state##*/}" 2>/dev/null
   done
   round=$((round + 1))
   sleep 0.05
@@ -33,8 +41,7 @@ done
  * of a parent is sent too early to a sandbox that is just being set up: it ends the monitor and orphans the init. Runs as
  * the agents' user, so that it can harm nothing else.
  */
-export function createWatchdog(user: SandboxUser | null): Watchdog {
-  const token = randomUUID()
+export function createWatchdog(user: SandboxUser | null, token: string = randomUUID(), oci?: OciStates): Watchdog {
   let dog: ChildProcess | null = null
 
   function ensure(): void {
@@ -52,7 +59,7 @@ export function createWatchdog(user: SandboxUser | null): Watchdog {
     child.on('error', forget)
     child.on('exit', forget)
     child.stdin.on('error', forget)
-    child.stdin.write(`${token}\n`)
+    child.stdin.write(`${token}\n${oci?.runtime ?? ''}\n${oci?.states ?? ''}\n`)
     // Neither keeps a worker alive that has nothing else to do.
     child.unref()
     if (child.stdin instanceof Socket) child.stdin.unref()

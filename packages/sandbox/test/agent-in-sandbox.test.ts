@@ -40,7 +40,7 @@ describe.each([
   const node = { command: ['node', '/agent/agent.mjs'], files: { 'agent.mjs': AGENT } }
 
   beforeAll(async () => {
-    expect(await sandbox.probe()).toEqual({ kind: 'usable' })
+    expect(await sandbox.probe()).toMatchObject({ kind: 'usable' })
   })
   afterAll(() => place.remove())
 

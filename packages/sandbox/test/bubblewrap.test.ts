@@ -1,4 +1,3 @@
-import { createBubblewrap } from '../src/index.ts'
 import { sandboxContract } from './sandbox-contract.ts'
 
-sandboxContract('bubblewrap', (cacheRoot) => createBubblewrap({ cacheRoot }), { isolation: 'namespaces' })
+sandboxContract('bubblewrap', { isolation: 'namespaces' })

@@ -32,7 +32,7 @@ export function fakeProcess(onStdin: 'reads' | 'ignores' = 'reads'): FakeProcess
     stderr,
     received,
     kills: () => kills,
-    exit: (exit = {}) => finish({ code: 0, signal: null, fault: null, ...exit }),
+    exit: (exit = {}) => finish({ code: 0, signal: null, fault: null, breach: null, ...exit }),
     process: {
       pid: 0,
       stdout,
@@ -48,7 +48,7 @@ export function fakeProcess(onStdin: 'reads' | 'ignores' = 'reads'): FakeProcess
       },
       kill: async () => {
         kills += 1
-        finish({ code: null, signal: 'SIGKILL', fault: null })
+        finish({ code: null, signal: 'SIGKILL', fault: null, breach: null })
         await exited
       },
     },

@@ -93,6 +93,30 @@ export function isolationContract(sandbox: Sandbox, root: () => string, workspac
       expect(end.stdout).toBe('CapBnd:\t0000000000000000\nrefused\nrefused\nrefused\nrefused\n')
     })
 
+    it('has no device but the plain ones, and sees of /proc what programs need', async () => {
+      const end = await runToEnd(
+        sandbox,
+        sh(
+          `find /dev -type b; find /dev -type c | grep -vE '^/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/ptmx|pts/[0-9]+)$'
+          for f in kcore keys kallsyms timer_list kmsg interrupts; do head -c 1 /proc/$f 2>/dev/null | grep -q . && echo "$f"; done
+          ls -A /proc/acpi /proc/scsi 2>/dev/null | grep -v :; ls -A /sys 2>/dev/null | head -3
+          for f in /proc/sysrq-trigger /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern /proc/1/oom_score_adj /sys/kernel/uevent_helper; do
+            sh -c "echo x > $f" 2>/dev/null && echo "wrote $f"; done; true`,
+        ),
+      )
+      expect(end.stdout).toBe('')
+    })
+
+    it('makes files as its umask says, dumps no core, and cannot raise its limits', async () => {
+      const end = await runToEnd(
+        sandbox,
+        sh(
+          'umask; ulimit -c; ulimit -n; ulimit -f; (ulimit -n 1048576 2>/dev/null || echo refused); (kill -SEGV $BASHPID; true); cd /tmp; sleep 100 & kill -SEGV $!; wait; ls',
+        ),
+      )
+      expect(end.stdout).toBe('0022\n0\n16384\n133120\nrefused\n')
+    })
+
     it('bounds every file system in memory and has no other place to write', async () => {
       const fill = (folder: string) => `head -c 80M /dev/zero > ${folder}/x 2>/dev/null || echo full; rm -f ${folder}/x`
       const end = await runToEnd(

@@ -1,4 +1,3 @@
-import { createNone } from '../src/index.ts'
 import { sandboxContract } from './sandbox-contract.ts'
 
-sandboxContract('none', (cacheRoot) => createNone({ cacheRoot }), { isolation: 'nothing' })
+sandboxContract('none', { isolation: 'nothing' })

@@ -22,6 +22,7 @@ export function makeSpec(over: Partial<SandboxSpec> = {}): SandboxSpec {
     workspaceAccess: 'none',
     network: false,
     resources: { cpu: 1, memory_mb: 256, pids: 64, disk_mb: 64 },
+    required: [],
     ...over,
   }
 }

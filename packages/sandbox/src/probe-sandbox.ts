@@ -1,16 +1,20 @@
 import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import type { ResourceName } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { blockedAt } from './blocked-path.ts'
 import type { ProbeOutcome, Sandbox } from './sandbox.ts'
 import type { SandboxUser } from './sandbox-user.ts'
 
-export type BubblewrapTrial = {
+export type SandboxTrial = {
   readonly start: Sandbox['start']
   readonly user: SandboxUser | null
   /** Roots that agents must be able to reach into. */
   readonly folders: readonly string[]
+  /** Whose programs it runs. */
+  readonly sees: 'host' | 'image'
+  readonly holds: () => Promise<{ readonly holds: readonly ResourceName[]; readonly missing: readonly string[] }>
 }
 
 /** Each line fails with what would be broken, so that the reason names the promise and not the mechanism. */
@@ -19,15 +23,16 @@ set -e
 fail() { echo "$1" >&2; exit 1; }
 grep -q '^CapEff:\\s*0*$' /proc/self/status || fail 'the sandbox holds capabilities'
 grep -q '^NoNewPrivs:\\s*1' /proc/self/status || fail 'the sandbox can gain privileges'
+grep -q '^Seccomp:\\s*2' /proc/self/status || fail 'system calls are not filtered'
 [ "$(id -u)" != 0 ] || fail 'the sandbox runs as root'
-[ ! -e /etc/shadow ] || fail 'the sandbox sees /etc of the host'
+[ "$TRIAL_SEES" != host ] || [ ! -e /etc/shadow ] || fail 'the sandbox sees /etc of the host'
 [ "$(cat /agent/trial)" = ok ] || fail 'agent files do not appear'
 echo ok > /workspace/trial || fail 'the workspace cannot be written'
 node -e 0 || fail 'node does not run inside'
 `
 
 /** Starts one sandbox and looks at it from inside. */
-export async function probeBubblewrap(trial: BubblewrapTrial): Promise<ProbeOutcome> {
+export async function probeSandbox(trial: SandboxTrial): Promise<ProbeOutcome> {
   try {
     for (const folder of trial.folders) {
       await mkdir(folder, { recursive: true, mode: 0o755 })
@@ -47,17 +52,18 @@ export async function probeBubblewrap(trial: BubblewrapTrial): Promise<ProbeOutc
   }
 }
 
-async function runTrial(trial: BubblewrapTrial, workspace: string): Promise<ProbeOutcome> {
+async function runTrial(trial: SandboxTrial, workspace: string): Promise<ProbeOutcome> {
   const started = await trial.start({
     group: { runId: newId('run'), sessionId: null, generation: 0 },
     command: ['/bin/sh', '-c', TRIAL],
-    env: {},
+    env: { TRIAL_SEES: trial.sees },
     files: { trial: 'ok' },
     attachmentsFolder: null,
     workspaceFolder: workspace,
     workspaceAccess: 'rw',
     network: false,
-    resources: { cpu: 1, memory_mb: 64, pids: 16, disk_mb: 16 },
+    resources: { cpu: 1, memory_mb: 256, pids: 64, disk_mb: 16 },
+    required: [],
   })
   if (started.kind !== 'started') return unusable(started.kind === 'failed' ? started.reason : 'refused')
   const [exit, , complaint] = await Promise.all([
@@ -65,7 +71,7 @@ async function runTrial(trial: BubblewrapTrial, workspace: string): Promise<Prob
     text(started.process.stdout),
     text(started.process.stderr),
   ])
-  if (exit.code === 0) return { kind: 'usable' }
+  if (exit.code === 0) return { kind: 'usable', ...(await trial.holds()) }
   return unusable(explained(exit.fault ?? complaint.trim()))
 }
 

@@ -1,0 +1,105 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { rmdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
+import { identifyProcess, killProcess } from '../host-process.ts'
+
+/** What the kernel counted while the group lived. */
+export type CgroupReport = { readonly memoryKills: number }
+
+/** The control group of one attempt, in every tree that bounds it. */
+export type AttemptCgroup = {
+  /** Puts a process, and whatever it starts from now on, under the limits. Rejects when the kernel refuses. */
+  join(pid: number): Promise<void>
+  /** The host's numbers of the processes in it. */
+  pids(): readonly number[]
+  /** Kills what is in it until nothing is, reads the counters and removes it. Never rejects; repeated, it answers the same. */
+  end(): Promise<CgroupReport>
+}
+
+/** A group that is busy for longer is left to the sweep of leftovers. */
+const REMOVE_TRIES = 40
+const QUICK_TURNS = 8
+const PAUSE_MS_MAX = 20
+
+/** `folders` are the group's own, one a tree; `memoryFolder` the one that bounds memory, if any does. */
+export function attemptCgroup(folders: readonly string[], memoryFolder: string | null): AttemptCgroup {
+  let ending: Promise<CgroupReport> | null = null
+
+  function pids(): readonly number[] {
+    return [...new Set(folders.flatMap((folder) => pidsBelow(folder)))]
+  }
+
+  async function finish(): Promise<CgroupReport> {
+    for (let turn = 0; ; turn += 1) {
+      const left = pids().flatMap((pid) => identifyProcess(pid) ?? [])
+      if (left.length === 0) break
+      for (const one of left) killProcess(one)
+      await (turn < QUICK_TURNS ? nextTurn() : delay(Math.min(turn - QUICK_TURNS + 1, PAUSE_MS_MAX)))
+    }
+    const report = { memoryKills: memoryFolder === null ? 0 : memoryKillsBelow(memoryFolder) }
+    await Promise.all(folders.map(removeCgroup))
+    return report
+  }
+
+  return {
+    pids,
+    async join(pid) {
+      // One after another: the first waits for the kernel, which the others then need not.
+      for (const folder of folders) await writeFile(join(folder, 'cgroup.procs'), String(pid), { flag: 'r+' })
+    },
+    end() {
+      ending ??= finish()
+      return ending
+    },
+  }
+}
+
+/** The processes of a group and of all groups below it; none when it does not exist. */
+export function pidsBelow(folder: string): number[] {
+  const own = readText(join(folder, 'cgroup.procs')).split('\n').map(Number)
+  // A process of another pid namespace has no number here.
+  return [...own.filter((pid) => pid > 0), ...foldersIn(folder).flatMap((name) => pidsBelow(join(folder, name)))]
+}
+
+/** Removes an empty group and the groups below it; one that is busy or gone is left alone. */
+export async function removeCgroup(folder: string): Promise<boolean> {
+  for (const name of foldersIn(folder)) await removeCgroup(join(folder, name))
+  for (let turn = 0; turn < REMOVE_TRIES; turn += 1) {
+    const code = await rmdir(folder).then(() => null, codeOf)
+    if (code !== 'EBUSY') return code === null
+    if (pidsBelow(folder).some((pid) => identifyProcess(pid) !== null)) return false
+    await delay(Math.min(turn + 1, PAUSE_MS_MAX))
+  }
+  return false
+}
+
+/** The kernel counts a kill in the group of its victim; only version 2 adds it up. */
+function memoryKillsBelow(folder: string): number {
+  const events = readText(join(folder, 'memory.events'))
+  if (events !== '') return countIn(events)
+  const own = countIn(readText(join(folder, 'memory.oom_control')))
+  return foldersIn(folder).reduce((sum, name) => sum + memoryKillsBelow(join(folder, name)), own)
+}
+
+const countIn = (text: string): number => Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0)
+
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+  } catch {
+    return []
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+}

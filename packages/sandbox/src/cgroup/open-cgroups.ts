@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto'
+import { readdir, rmdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ResourceName, Resources } from '@muster/contracts'
+import { groupMarker, parseGroupMarker, type SandboxGroup } from '../sandbox-group.ts'
+import { type AttemptCgroup, attemptCgroup, pidsBelow, removeCgroup } from './attempt-cgroup.ts'
+import { type CgroupHierarchy, findCgroupHierarchies } from './cgroup-hierarchies.ts'
+import { cgroupParent } from './cgroup-parent.ts'
+import { makeCgroup } from './make-cgroup.ts'
+import { prepareParent } from './prepare-parent.ts'
+
+/** The part of this host's control groups that sandboxes may be bounded by. */
+export type Cgroups = {
+  readonly resources: ReadonlySet<ResourceName>
+  /** Why a resource cannot be bounded here, for those that cannot. */
+  readonly missing: readonly string[]
+  /** Makes the group of an attempt with its limits set; rejects rather than leave one of them out. */
+  open(group: SandboxGroup, resources: Resources, spareProcesses: number): Promise<AttemptCgroup>
+  /** The group of an attempt that a runtime makes itself: to look into, end and remove. */
+  adopt(group: SandboxGroup): AttemptCgroup
+  /** The folder of an attempt's group in each tree. */
+  pathsOf(group: SandboxGroup): readonly string[]
+  /** Removes empty groups older than a minute (or than told), left by workers that died; answers how many. */
+  removeLeftovers(olderThanMs?: number): Promise<number>
+}
+
+const TRIAL: Resources = { cpu: 1, memory_mb: 64, pids: 16, disk_mb: 1 }
+const LEFTOVER_MS = 60_000
+
+const NOTHING: Cgroups = {
+  resources: new Set(),
+  missing: [],
+  open: async () => attemptCgroup([], null),
+  adopt: () => attemptCgroup([], null),
+  pathsOf: () => [],
+  removeLeftovers: async () => 0,
+}
+
+export type CgroupsOptions = {
+  /** `hidden`: as on a host without control groups. */
+  readonly mode?: 'auto' | 'hidden'
+  readonly hierarchies?: readonly CgroupHierarchy[]
+}
+
+/** Tries, tree by tree, to make a group and set its limits, and keeps the trees where that works. */
+export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups> {
+  if (options.mode === 'hidden') return NOTHING
+  const usable: CgroupHierarchy[] = []
+  const missing: string[] = []
+  for (const hierarchy of options.hierarchies ?? findCgroupHierarchies()) {
+    try {
+      await prepareParent(hierarchy)
+      const trial = join(cgroupParent(hierarchy), `trial-${randomUUID()}`)
+      await makeCgroup(trial, hierarchy, TRIAL, 0)
+      await rmdir(trial)
+      usable.push(hierarchy)
+    } catch (error) {
+      missing.push(`${hierarchy.resources.join(', ')}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  const resources: ReadonlySet<ResourceName> = new Set(usable.flatMap((one) => one.resources))
+  const pathsOf = (group: SandboxGroup) => usable.map((one) => join(cgroupParent(one), groupMarker(group)))
+
+  function adopt(group: SandboxGroup): AttemptCgroup {
+    const folders = pathsOf(group)
+    const memory = usable.findIndex((one) => one.resources.includes('memory_mb'))
+    return attemptCgroup(folders, folders[memory] ?? null)
+  }
+
+  async function open(group: SandboxGroup, wanted: Resources, spareProcesses: number): Promise<AttemptCgroup> {
+    const folders = pathsOf(group)
+    const cgroup = adopt(group)
+    try {
+      await Promise.all(
+        usable.map((hierarchy, index) => makeCgroup(folders[index] ?? '', hierarchy, wanted, spareProcesses)),
+      )
+    } catch (error) {
+      await cgroup.end()
+      throw error
+    }
+    return cgroup
+  }
+
+  async function removeLeftovers(olderThanMs = LEFTOVER_MS): Promise<number> {
+    let removed = 0
+    for (const hierarchy of usable) {
+      const parent = cgroupParent(hierarchy)
+      for (const name of await readdir(parent).catch(() => [])) {
+        const folder = join(parent, name)
+        const made = parseGroupMarker(name) === null ? null : await stat(folder).catch(() => null)
+        if (made === null || Date.now() - made.mtimeMs < olderThanMs || pidsBelow(folder).length > 0) continue
+        if (await removeCgroup(folder)) removed += 1
+      }
+    }
+    return removed
+  }
+
+  return { resources, missing, open, adopt, pathsOf, removeLeftovers }
+}

@@ -1,0 +1,92 @@
+import { type Dir, lstatSync, opendirSync, readdirSync, readlinkSync, type Stats, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+export type FolderBounds = { readonly bytes: number; readonly files: number }
+export type FolderSize = FolderBounds
+/** The processes of a sandbox: by their numbers, or as all of the pid namespace that one of them is in. */
+export type SandboxPids = { readonly pids: readonly number[] } | { readonly namespaceOf: number }
+
+const BLOCK_BYTES = 512
+const ENTRIES_AT_ONCE = 256
+const DELETED = / \(deleted\)$/
+
+/**
+ * What a folder takes of its disk: the blocks of everything below it, and of files on the same disk that are deleted and
+ * still held open by a process of the sandbox. Stops as soon as a bound is passed, so that it never takes longer than the bound on files
+ * lets it; what vanishes meanwhile counts as nothing. Synchronous: not for the main thread.
+ */
+export function measureFolder(folder: string, bounds: FolderBounds, processes: SandboxPids): FolderSize {
+  const linked = new Set<string>()
+  let bytes = 0
+  let files = 0
+  const isWithin = () => bytes <= bounds.bytes && files <= bounds.files
+
+  function add(found: Stats): void {
+    if (found.nlink > 1 && !found.isDirectory()) {
+      const identity = `${found.dev}/${found.ino}`
+      if (linked.has(identity)) return
+      linked.add(identity)
+    }
+    bytes += found.blocks * BLOCK_BYTES
+    files += 1
+  }
+
+  const device = attempt(() => lstatSync(folder))?.dev
+  const waiting = [folder]
+  for (let at = waiting.pop(); at !== undefined && isWithin(); at = waiting.pop()) {
+    const listing = attempt(() => opendirSync(at, { bufferSize: ENTRIES_AT_ONCE }))
+    if (listing === null) continue
+    for (let entry = read(listing); entry !== null && isWithin(); entry = read(listing)) {
+      const path = join(at, entry.name)
+      const found = attempt(() => lstatSync(path))
+      if (found === null || found.dev !== device) continue
+      add(found)
+      if (found.isDirectory()) waiting.push(path)
+    }
+    listing.closeSync()
+  }
+  for (const pid of pidsOf(processes)) {
+    if (!isWithin()) break
+    for (const path of heldFiles(pid)) {
+      const found = attempt(() => statSync(path))
+      if (found?.nlink !== 0 || found.dev !== device) continue
+      const identity = `${found.dev}/${found.ino}`
+      if (linked.has(identity)) continue
+      linked.add(identity)
+      add(found)
+    }
+  }
+  return { bytes, files }
+}
+
+function pidsOf(processes: SandboxPids): readonly number[] {
+  if ('pids' in processes) return processes.pids
+  const namespaceOf = (pid: number) => attempt(() => readlinkSync(`/proc/${pid}/ns/pid`))
+  const wanted = namespaceOf(processes.namespaceOf)
+  if (wanted === null || wanted === namespaceOf(process.pid)) return []
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0 && namespaceOf(pid) === wanted)
+}
+
+/** The files that a process holds open, or has in its memory, though they are deleted. */
+function heldFiles(pid: number): string[] {
+  return ['fd', 'map_files'].flatMap((kind) => {
+    const folder = `/proc/${pid}/${kind}`
+    const names = attempt(() => readdirSync(folder)) ?? []
+    return names.flatMap((name) => {
+      const path = join(folder, name)
+      return DELETED.test(attempt(() => readlinkSync(path)) ?? '') ? [path] : []
+    })
+  })
+}
+
+const read = (listing: Dir) => attempt(() => listing.readSync())
+
+function attempt<T>(call: () => T): T | null {
+  try {
+    return call()
+  } catch {
+    return null
+  }
+}

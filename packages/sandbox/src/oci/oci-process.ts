@@ -1,0 +1,120 @@
+import { execFile } from 'node:child_process'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { promisify } from 'node:util'
+import type { AttemptLimits } from '@muster/contracts'
+import { z } from 'zod'
+import type { AttemptCgroup } from '../cgroup/attempt-cgroup.ts'
+import { boundFolder, folderBounds } from '../disk/bound-folder.ts'
+import { findSandboxes } from '../find-sandboxes.ts'
+import { killGroup } from '../kill-group.ts'
+import { memoryBreach } from '../memory-breach.ts'
+import { openGate } from '../open-gate.ts'
+import type { ConfirmStart, SandboxExit, SandboxProcess, SandboxSpec, StartOutcome } from '../sandbox.ts'
+import type { SandboxUser } from '../sandbox-user.ts'
+import type { Child } from '../spawn-child.ts'
+import { createStdinWriter } from '../stdin-writer.ts'
+
+export type OciContainer = {
+  readonly id: string
+  readonly runtime: string
+  readonly states: string
+  /** Holds the configuration and the runtime's log; removed at the end. */
+  readonly bundle: string
+}
+
+export type OciChild = {
+  readonly child: Child
+  readonly spec: SandboxSpec
+  readonly user: SandboxUser
+  readonly limits: AttemptLimits
+  readonly container: OciContainer
+  readonly cgroup: AttemptCgroup
+  /** Puts the process that becomes the runtime under its limits; nothing where the runtime sets them. */
+  readonly prepare: (pid: number) => Promise<void>
+  readonly confirm: ConfirmStart | undefined
+}
+
+export const OCI_LOG = 'log.json'
+
+const RUNTIME_FAILED = 1
+const run = promisify(execFile)
+const logLineSchema = z.object({ level: z.string(), msg: z.string() })
+
+/** The life of one container: a monitor out here, which is the runtime, and a first process in a pid namespace. */
+export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
+  const { child, spec, container, user } = parts
+  const [gate] = child.extra
+  const selector = { runId: spec.group.runId, generation: spec.group.generation }
+  let killed = false
+
+  async function untilEmpty(): Promise<SandboxExit> {
+    const { code, signal } = await child.exit
+    await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, user })
+    const breach = memoryBreach(await parts.cgroup.end(), spec.resources.memory_mb)
+    const complaint = code === RUNTIME_FAILED && !killed ? await complaintIn(container.bundle) : null
+    // What is left of it are the runtime's notes and groups of no consequence.
+    await run(container.runtime, ['--root', container.states, 'delete', '--force', container.id]).catch(() => undefined)
+    await rm(container.bundle, { recursive: true, force: true }).catch(() => undefined)
+    return complaint === null
+      ? { code, signal, fault: null, breach }
+      : { code: null, signal: null, fault: complaint, breach }
+  }
+
+  const exited = untilEmpty()
+  const process: SandboxProcess = {
+    pid: child.pid,
+    stdin: createStdinWriter(child.stdin),
+    stdout: child.stdout,
+    stderr: child.stderr,
+    exited,
+    limits: parts.limits,
+    async kill() {
+      killed = true
+      child.process.kill('SIGKILL')
+      await exited
+    },
+  }
+
+  try {
+    await parts.prepare(child.pid)
+  } catch (error) {
+    await process.kill()
+    const words = error instanceof Error ? error.message : String(error)
+    return { kind: 'failed', reason: `not put under its limits: ${words}` }
+  }
+  const opened = await openGate(process, gate instanceof Writable ? gate : null, parts.confirm)
+  const folder = spec.workspaceAccess === 'rw' ? spec.workspaceFolder : null
+  if (opened.kind !== 'started' || folder === null) return opened
+  return {
+    kind: 'started',
+    process: boundFolder(process, {
+      folder,
+      bounds: folderBounds(spec.resources),
+      processes: () => {
+        const pids = parts.cgroup.pids()
+        const inside = pids.length > 0 ? undefined : findSandboxes(selector, user).find((one) => one.pid !== child.pid)
+        return inside === undefined ? { pids } : { namespaceOf: inside.pid }
+      },
+    }),
+  }
+}
+
+/** Why the runtime gave up, if it was the runtime that did. */
+async function complaintIn(bundle: string): Promise<string | null> {
+  const text = await readFile(join(bundle, OCI_LOG), 'utf8').catch(() => '')
+  const errors = text.split('\n').flatMap((line) => {
+    const entry = logLineSchema.safeParse(parseJson(line)).data
+    return entry?.level === 'error' ? [entry.msg] : []
+  })
+  return errors.at(-1) ?? null
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return null
+  }
+}

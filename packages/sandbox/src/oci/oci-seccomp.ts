@@ -1,0 +1,35 @@
+import { DENIED_SYSCALLS, type Denial } from '../seccomp/denied-syscalls.ts'
+import { ERROR_NUMBERS } from '../seccomp/seccomp-filter.ts'
+
+type OciArgument = {
+  readonly index: number
+  readonly value: number
+  readonly valueTwo: number
+  readonly op: 'SCMP_CMP_MASKED_EQ'
+}
+
+const LOW_WORD = 0xffff_ffff
+const BITS = 32
+
+/** The same denials as an OCI runtime wants them; a call of another architecture ends the process there too. */
+export function ociSeccomp(denied: readonly Denial[] = DENIED_SYSCALLS) {
+  return {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    architectures: [process.arch === 'arm64' ? 'SCMP_ARCH_AARCH64' : 'SCMP_ARCH_X86_64'],
+    syscalls: denied.flatMap((denial) => {
+      const rule = { names: denial.calls, action: 'SCMP_ACT_ERRNO', errnoRet: ERROR_NUMBERS[denial.error] }
+      return denial.when === undefined ? [rule] : argumentsOf(denial.when).map((one) => ({ ...rule, args: [one] }))
+    }),
+  }
+}
+
+/** Any one of them is enough. */
+function argumentsOf(when: NonNullable<Denial['when']>): OciArgument[] {
+  const op = 'SCMP_CMP_MASKED_EQ' as const
+  if (when.kind === 'is_one_of') {
+    return when.values.map((valueTwo) => ({ index: when.index, value: LOW_WORD, valueTwo, op }))
+  }
+  return Array.from({ length: BITS }, (_, bit) => 2 ** bit)
+    .filter((bit) => (when.bits & bit) !== 0)
+    .map((bit) => ({ index: when.index, value: bit, valueTwo: bit, op }))
+}

@@ -1,0 +1,26 @@
+import type { Resources } from '@muster/contracts'
+
+export type ProcessLimit = { readonly name: 'core' | 'fsize' | 'nofile'; readonly value: number }
+
+const OPEN_FILES_MAX = 16_384
+/** Not 0: a kernel that pipes its dumps to a program does so at 0, and only at 1 does not. No dump fits into a byte. */
+const CORE_BYTES = 1
+
+const MIB = 1024 * 1024
+
+/** What each process of a sandbox may at most, as a second fence behind the limits of the whole. */
+export function processLimits(resources: Resources): readonly ProcessLimit[] {
+  return [
+    { name: 'core', value: CORE_BYTES },
+    // A little more than the limit, so that one large file passes it visibly.
+    { name: 'fsize', value: (resources.disk_mb + 1) * MIB },
+    { name: 'nofile', value: OPEN_FILES_MAX },
+  ]
+}
+
+/** The words to put before a command so that it starts under these limits; `prlimit` is the host's own. */
+export const limitedBy = (prlimit: string, limits: readonly ProcessLimit[]): string[] => [
+  prlimit,
+  ...limits.map(({ name, value }) => `--${name}=${value}:${value}`),
+  '--',
+]

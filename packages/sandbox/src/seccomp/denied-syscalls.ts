@@ -1,0 +1,70 @@
+import type { SyscallName } from './syscall-numbers.ts'
+
+/** `EPERM`: forbidden here. `ENOSYS`: not there, for calls that programs try and do without. */
+export type DenialError = 'EPERM' | 'ENOSYS' | 'EAFNOSUPPORT'
+
+/** Only the low 32 bits of an argument are looked at: the kernel itself takes no more of those named here. */
+export type ArgumentTest =
+  | { readonly index: number; readonly kind: 'has_any_bit'; readonly bits: number }
+  | { readonly index: number; readonly kind: 'is_one_of'; readonly values: readonly number[] }
+
+export type Denial = {
+  readonly calls: readonly SyscallName[]
+  readonly error: DenialError
+  /** Denied only if the test holds; always without one. */
+  readonly when?: ArgumentTest
+}
+
+/** Mount, cgroup, uts, ipc, user, pid and network namespaces; the one of time below has a bit that only `unshare` reads so. */
+const NEW_NAMESPACES = 0x7e02_0000
+const NEW_TIME_NAMESPACE = 0x80
+
+/** What puts a byte into a terminal's input, its Linux twin, and the two that take a file out of its project's quota. */
+const IOCTLS = [0x5412, 0x541c, 0x401c_5820, 0x4008_6602]
+
+const ADDRESS_FAMILIES_MAX = 46
+/** Unix, internet of both versions, and the kernel's routing messages, which programs read the interfaces from. */
+const ADDRESS_FAMILIES = [1, 2, 10, 16]
+
+/**
+ * What no agent needs and attacks on kernels begin with. An allow list would be stricter and would break programs with each
+ * new version of a C library; the rest of the wall does not lean on this.
+ */
+export const DENIED_SYSCALLS: readonly Denial[] = [
+  { error: 'EPERM', calls: ['add_key', 'request_key', 'keyctl'] },
+  { error: 'EPERM', calls: ['bpf', 'perf_event_open', 'fanotify_init', 'fanotify_mark', 'syslog'] },
+  { error: 'EPERM', calls: ['ptrace', 'process_vm_readv', 'process_vm_writev', 'kcmp', 'pidfd_getfd'] },
+  { error: 'EPERM', calls: ['process_madvise', 'process_mrelease', 'move_pages', 'migrate_pages'] },
+  { error: 'EPERM', calls: ['mount', 'umount2', 'pivot_root', 'chroot', 'open_by_handle_at'] },
+  { error: 'ENOSYS', calls: ['fsopen', 'fsconfig', 'fsmount', 'fspick', 'move_mount', 'mount_setattr'] },
+  { error: 'ENOSYS', calls: ['open_tree', 'open_tree_attr', 'statmount', 'listmount', 'file_setattr'] },
+  { error: 'EPERM', calls: ['init_module', 'finit_module', 'delete_module'] },
+  { error: 'ENOSYS', calls: ['create_module', 'query_module', 'get_kernel_syms', 'nfsservctl', 'uselib'] },
+  { error: 'EPERM', calls: ['settimeofday', 'clock_settime', 'clock_adjtime', 'adjtimex'] },
+  { error: 'EPERM', calls: ['reboot', 'kexec_load', 'kexec_file_load', 'swapon', 'swapoff', 'acct'] },
+  { error: 'EPERM', calls: ['quotactl', 'quotactl_fd', 'sethostname', 'setdomainname', 'vhangup'] },
+  { error: 'EPERM', calls: ['iopl', 'ioperm', 'modify_ldt'] },
+  { error: 'ENOSYS', calls: ['lookup_dcookie', 'sysfs', 'ustat', 'memfd_secret'] },
+  { error: 'ENOSYS', calls: ['userfaultfd', 'io_uring_setup', 'io_uring_enter', 'io_uring_register'] },
+  { error: 'EPERM', calls: ['setns'] },
+  {
+    error: 'EPERM',
+    calls: ['unshare'],
+    when: { index: 0, kind: 'has_any_bit', bits: NEW_NAMESPACES | NEW_TIME_NAMESPACE },
+  },
+  { error: 'EPERM', calls: ['clone'], when: { index: 0, kind: 'has_any_bit', bits: NEW_NAMESPACES } },
+  // Its flags lie in memory, where a filter cannot look: C libraries then fall back on clone.
+  { error: 'ENOSYS', calls: ['clone3'] },
+  { error: 'EPERM', calls: ['ioctl'], when: { index: 1, kind: 'is_one_of', values: IOCTLS } },
+  {
+    error: 'EAFNOSUPPORT',
+    calls: ['socket'],
+    when: {
+      index: 0,
+      kind: 'is_one_of',
+      values: Array.from({ length: ADDRESS_FAMILIES_MAX }, (_, family) => family).filter(
+        (family) => !ADDRESS_FAMILIES.includes(family),
+      ),
+    },
+  },
+]

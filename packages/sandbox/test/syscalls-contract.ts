@@ -1,0 +1,91 @@
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { Sandbox } from '../src/index.ts'
+import { DENIED_SYSCALLS } from '../src/seccomp/denied-syscalls.ts'
+import { filteredArchitecture } from '../src/seccomp/seccomp-filter.ts'
+import { syscallNumber } from '../src/seccomp/syscall-numbers.ts'
+import { machineCode } from './machine-code.ts'
+import { makeSpec, runToEnd } from './place.ts'
+
+const architecture = filteredArchitecture()
+const PERL = '/usr/bin/perl'
+const NEWEST: ReadonlySet<string> = new Set(['open_tree_attr', 'statmount', 'listmount', 'file_setattr'])
+const NUMBERS = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 }
+
+/** What every adapter with a filter promises, told by an agent that tries each call. */
+export function syscallsContract(sandbox: Sandbox, root: () => string, filter: 'ours' | 'of the runtime'): void {
+  describe.skipIf(architecture === null || !existsSync(PERL))('system calls (needs a filter and perl)', () => {
+    const perl = (script: string) => runToEnd(sandbox, makeSpec({ command: [PERL, '-e', script] }))
+
+    it('that are dangerous are denied, each with its error', async () => {
+      if (architecture === null) return
+      const calls = DENIED_SYSCALLS.flatMap((denial) =>
+        denial.calls.flatMap((name) => {
+          const number = syscallNumber(name, architecture)
+          const value = denial.when?.kind === 'has_any_bit' ? denial.when.bits : (denial.when?.values[0] ?? 0)
+          const args = [0, 1, 2].map((index) => (index === denial.when?.index ? value : 0))
+          return number === null ? [] : [{ name, number, args, error: NUMBERS[denial.error] }]
+        }),
+      )
+      const script = calls
+        .map(
+          ({ name, number, args }) => `$! = 0; syscall(${number}, ${args.join(', ')}); print "${name} ", $!+0, "\\n";`,
+        )
+        .join('\n')
+      const end = await perl(script)
+      const answers = end.stdout.trim().split('\n')
+      for (const [index, { name, error }] of calls.entries()) {
+        // The library behind a runtime may be older than a call: the kernel then answers for itself.
+        const known = filter === 'ours' || !NEWEST.has(name)
+        expect(answers[index]).toMatch(new RegExp(known ? `^${name} ${error}$` : `^${name} [1-9]`))
+      }
+      expect(answers).toHaveLength(calls.length)
+    })
+
+    it('that put words into a terminal, or ask the host of the machine, are denied by their argument', async () => {
+      if (architecture === null) return
+      const [ioctl, socket, unshare] = (['ioctl', 'socket', 'unshare'] as const).map((name) =>
+        syscallNumber(name, architecture),
+      )
+      const end = await perl(`
+        sub try { $! = 0; my $n = shift; syscall($n, @_); print $!+0, " " }
+        my $byte = "x"; try(${ioctl}, 0, 0x5412, $byte); try(${ioctl}, 0, 0x5413, $byte x 64);
+        try(${socket}, 40, 1, 0); try(${socket}, 38, 5, 0); try(${socket}, 17, 3, 0); try(${socket}, 1, 1, 0);
+        try(${unshare}, 0x10000000); try(${unshare}, 0x400);`)
+      expect(end.stdout).toMatch(/^1 (?!1 )\d+ 97 97 97 0 1 0 $/)
+    })
+
+    it.skipIf(architecture !== 'x64').each([
+      ['of 32 bits', [0xb8, 20, 0, 0, 0, 0xcd, 0x80]],
+      ['of x32', [0xb8, 39, 0, 0, 0x40, 0x0f, 0x05]],
+    ])('%s end the process', async (_title, attempt) => {
+      const folder = join(root(), 'machine-code')
+      mkdirSync(folder, { recursive: true })
+      const tried = join(folder, 'tried')
+      const plain = join(folder, 'plain')
+      writeFileSync(tried, machineCode(attempt))
+      writeFileSync(plain, machineCode([]))
+      for (const file of [tried, plain]) chmodSync(file, 0o755)
+      const run = (name: string) =>
+        runToEnd(sandbox, makeSpec({ command: [`/attachments/${name}`], attachmentsFolder: folder }))
+      expect(await run('plain')).toMatchObject({ code: 42 })
+      const end = await run('tried')
+      expect(end.signal === 'SIGSYS' || end.code === 128 + 31).toBe(true)
+    })
+
+    it('that programs need are not denied', async () => {
+      const end = await runToEnd(
+        sandbox,
+        makeSpec({
+          command: [
+            'bash',
+            '-c',
+            'mkfifo /tmp/f; ln -s a /tmp/b; (sleep 0 & wait); date >/dev/null; node -e "new Worker(new URL(`data:text/javascript,postMessage(1)`)) .onmessage" 2>/dev/null; perl -e "fork; wait; print 1"; echo done',
+          ],
+        }),
+      )
+      expect(end.stdout).toContain('done')
+    })
+  })
+}
