@@ -9,7 +9,7 @@ const ASIDE = 'muster-host'
 
 /** Makes the folder that all groups of attempts lie in, with the controllers that they need. */
 export async function prepareParent(hierarchy: CgroupHierarchy): Promise<void> {
-  const parent = cgroupParent(hierarchy)
+  const parent = cgroupParent(hierarchy.root)
   if (hierarchy.version === 2) await enable(hierarchy.root, hierarchy)
   await mkdir(parent, { recursive: true })
   if (hierarchy.version === 2) await enable(parent, hierarchy)
