@@ -8,6 +8,7 @@ import { type AttemptCgroup, attemptCgroup, pidsBelow, removeCgroup } from './at
 import { type CgroupHierarchy, findCgroupHierarchies, findCgroupRoots } from './cgroup-hierarchies.ts'
 import { cgroupParent } from './cgroup-parent.ts'
 import { type CgroupSetting, cgroupSettings } from './cgroup-settings.ts'
+import { createMoveHurry } from './hurry-moves.ts'
 import { makeCgroup } from './make-cgroup.ts'
 import { prepareParent } from './prepare-parent.ts'
 
@@ -65,6 +66,7 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
   }
   const resources: ReadonlySet<ResourceName> = new Set(usable.flatMap((one) => one.resources))
   const roots = findCgroupRoots()
+  const hurryMoves = createMoveHurry(usable)
   const pathsOf = (group: SandboxGroup) => usable.map((one) => join(cgroupParent(one.root), groupMarker(group)))
 
   function cgroupIn(trees: readonly string[], group: SandboxGroup): AttemptCgroup {
@@ -75,6 +77,7 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
 
   async function open(group: SandboxGroup, wanted: Resources, spareProcesses: number): Promise<AttemptCgroup> {
     const folders = pathsOf(group)
+    hurryMoves()
     const cgroup = cgroupIn(
       usable.map((one) => one.root),
       group,
