@@ -11,7 +11,9 @@ const ASIDE = 'muster-host'
 export async function prepareParent(hierarchy: CgroupHierarchy): Promise<void> {
   const parent = cgroupParent(hierarchy.root)
   if (hierarchy.version === 2) await enable(hierarchy.root, hierarchy)
-  await mkdir(parent, { recursive: true })
+  await mkdir(parent).catch((error: unknown) => {
+    if (codeOf(error) !== 'EEXIST') throw error
+  })
   if (hierarchy.version === 2) await enable(parent, hierarchy)
 }
 
