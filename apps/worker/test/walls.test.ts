@@ -17,7 +17,9 @@ describe('limits that a node cannot hold', () => {
       fleet.submit({ agent: agent.key, message: 'm', policy: { resources: { memory_mb: 512 } } }),
     ).rejects.toMatchObject({ code: 'policy_unsupported', message: expect.stringContaining('memory_mb') })
     const strict = await fleet.agent('strict', { command: ['echo'], policy: { resources: { pids: 9 } } })
-    await expect(fleet.submit({ agent: strict.key, message: 'm' })).rejects.toMatchObject({ code: 'policy_unsupported' })
+    await expect(fleet.submit({ agent: strict.key, message: 'm' })).rejects.toMatchObject({
+      code: 'policy_unsupported',
+    })
     const { run } = await fleet.submit({ agent: agent.key, message: 'm', policy: { resources: { disk_mb: 512 } } })
     await fleet.run(run.id, 'succeeded')
     expect(await limitsOf(run.id)).toMatchObject({ cpu: 'not_enforced', memory: 'not_enforced', disk: 'enforced' })
@@ -67,7 +69,10 @@ describe('limits that a node holds', () => {
 describe('the pools of a node', () => {
   test('are those that it can serve, each opt-in: a container where there is a runtime', async ({ skip }) => {
     fleet = await openSmallFleet()
-    const worker = await fleet.worker({ MUSTER_POOLS: 'bubblewrap:1,runc:2,gvisor:1', MUSTER_RUNSC_PATH: '/nonexistent' })
+    const worker = await fleet.worker({
+      MUSTER_POOLS: 'bubblewrap:1,runc:2,gvisor:1',
+      MUSTER_RUNSC_PATH: '/nonexistent',
+    })
     const { rows } = await fleet.database.pool.query('SELECT pools FROM nodes WHERE id = $1', [worker.nodeId])
     expect(rows[0]?.pools).not.toHaveProperty('gvisor')
     if (rows[0]?.pools['runc'] !== 2) skip('this host has no runc that works')

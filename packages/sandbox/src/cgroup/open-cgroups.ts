@@ -57,7 +57,7 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
     try {
       await prepareParent(hierarchy)
       const trial = join(cgroupParent(hierarchy.root), `trial-${randomUUID()}`)
-      await makeCgroup(trial, hierarchy, TRIAL, 0).finally(() => rmdir(trial).catch(() => undefined))
+      await makeCgroup(trial, hierarchy, TRIAL, 0).finally(() => void rmdir(trial).catch(() => undefined))
       usable.push(hierarchy)
     } catch (error) {
       missing.push(`${hierarchy.resources.join(', ')}: ${error instanceof Error ? error.message : String(error)}`)

@@ -185,6 +185,7 @@ export function createOci(options: OciOptions): Sandbox {
         start,
         user,
         folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot],
+        explain: (complaint) => complaint,
         sees: options.root === undefined || options.root.kind === 'host' ? 'host' : 'image',
         holds: async () => {
           const { cgroups, dialect } = await describeHost()
