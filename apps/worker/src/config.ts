@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+
 import {
   envDatabaseUrl,
   envInteger,
@@ -12,6 +13,8 @@ import {
   envRedisUrl,
   parseEnv,
 } from '@muster/runtime'
+import type { RootSource } from '@muster/sandbox'
+
 import { z } from 'zod'
 
 const schema = z
@@ -26,6 +29,12 @@ const schema = z
     MUSTER_SESSIONS_ROOT: z.string().startsWith('/', 'must be an absolute path'),
     MUSTER_CACHE_ROOT: z.string().startsWith('/', 'must be an absolute path').default(join(tmpdir(), 'muster-cache')),
     MUSTER_CGROUPS: z.enum(['auto', 'hidden']).default('auto'),
+    MUSTER_RUNC_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
+    MUSTER_RUNSC_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
+    MUSTER_OCI_ROOT: z
+      .string()
+      .regex(/^(host|(folder|image):\/.+)$/, 'must be host, folder:/path or image:/path/of/layout[#reference]')
+      .default('host'),
     MUSTER_HEALTH_HOST: z.string().default('127.0.0.1'),
     MUSTER_HEALTH_PORT: envPort.default(0),
     MUSTER_DRAIN_MS: envInteger(0, 86_400_000).default(10_000),
@@ -49,6 +58,11 @@ const schema = z
     cacheRoot: env.MUSTER_CACHE_ROOT,
     /** `hidden`: run as on a host without control groups; limits that need them are then not held, and so reported. */
     cgroups: env.MUSTER_CGROUPS,
+    /** The programs of the pools `runc` (crun too) and `gvisor`; undefined looks in the usual folders. */
+    runcPath: env.MUSTER_RUNC_PATH,
+    runscPath: env.MUSTER_RUNSC_PATH,
+    /** Where containers get their root from. */
+    ociRoot: rootSource(env.MUSTER_OCI_ROOT),
     healthHost: env.MUSTER_HEALTH_HOST,
     healthPort: env.MUSTER_HEALTH_PORT,
     /** After this much of a drain, runs that still run are handed back. */
@@ -65,6 +79,13 @@ const schema = z
     /** Where spans go; null: no tracing. */
     otlpEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
   }))
+
+function rootSource(text: string): RootSource {
+  const [, kind, path = '', reference] = /^(folder|image):([^#]+)(?:#(.*))?$/.exec(text) ?? []
+  if (kind === 'folder') return { kind, path }
+  if (kind === 'image') return { kind, layout: path, ...(reference === undefined ? {} : { reference }) }
+  return { kind: 'host' }
+}
 
 export type WorkerConfig = z.infer<typeof schema>
 

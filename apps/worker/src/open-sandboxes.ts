@@ -1,11 +1,14 @@
 import type { NodePools, ResourceName } from '@muster/contracts'
 import type { Logger } from '@muster/runtime'
-import { createBubblewrap, createNone, type Sandbox } from '@muster/sandbox'
+import { createBubblewrap, createNone, createOci, type RootSource, type Sandbox } from '@muster/sandbox'
 
 export type SandboxSettings = {
   readonly cacheRoot: string
   readonly sessionsRoot: string
   readonly cgroups: 'auto' | 'hidden'
+  readonly runcPath: string | undefined
+  readonly runscPath: string | undefined
+  readonly ociRoot: RootSource
 }
 
 export type OpenSandboxes = {
@@ -24,11 +27,7 @@ export async function openSandboxes(
   const sandboxes = new Map<string, Sandbox>()
   const holds = new Map<string, readonly ResourceName[]>()
   const pools: NodePools = {}
-  const { cacheRoot, sessionsRoot, cgroups } = settings
-  for (const sandbox of [
-    createBubblewrap({ cacheRoot, sessionRoot: sessionsRoot, cgroups }),
-    createNone({ cacheRoot }),
-  ]) {
+  for (const sandbox of everySandbox(settings)) {
     const slots = asked[sandbox.runtime] ?? 0
     if (slots === 0) continue
     const probe = await sandbox.probe()
@@ -41,8 +40,17 @@ export async function openSandboxes(
     holds.set(sandbox.runtime, probe.holds)
     pools[sandbox.runtime] = slots
   }
-  for (const [pool, slots] of Object.entries(asked))
-    if (slots !== undefined && slots > 0 && (pool === 'runc' || pool === 'gvisor'))
-      logger.error({ pool }, 'this node cannot serve the pool: no adapter for it')
   return { sandboxes, pools, holds }
+}
+
+function everySandbox({ cacheRoot, sessionsRoot, cgroups, ...oci }: SandboxSettings): readonly Sandbox[] {
+  const common = { cacheRoot, sessionRoot: sessionsRoot, cgroups }
+  const container = (runtime: 'runc' | 'gvisor', runtimePath: string | undefined) =>
+    createOci({ ...common, runtime, root: oci.ociRoot, ...(runtimePath === undefined ? {} : { runtimePath }) })
+  return [
+    createBubblewrap(common),
+    createNone({ cacheRoot }),
+    container('runc', oci.runcPath),
+    container('gvisor', oci.runscPath),
+  ]
 }

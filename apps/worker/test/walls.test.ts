@@ -65,3 +65,20 @@ describe('limits that a node holds', () => {
     expect(await fleet.attempts(second.run.id)).toHaveLength(1)
   })
 })
+
+describe('the pools of a node', () => {
+  test('are those that it can serve, each opt-in: a container where there is a runtime', async ({ skip }) => {
+    fleet = await openSmallFleet()
+    const worker = await fleet.worker({
+      MUSTER_POOLS: 'bubblewrap:1,runc:2,gvisor:1',
+      MUSTER_RUNSC_PATH: '/nonexistent',
+    })
+    const { rows } = await fleet.database.pool.query('SELECT pools FROM nodes WHERE id = $1', [worker.nodeId])
+    expect(rows[0]?.pools).not.toHaveProperty('gvisor')
+    if (rows[0]?.pools['runc'] !== 2) skip('this host has no runc that works')
+    const agent = await fleet.agent('contained', { command: ['sh', '-c', 'echo kept > note; cat note'] })
+    const { run } = await fleet.submit({ agent: agent.key, message: 'm', policy: { runtime_type: 'runc' } })
+    expect((await fleet.run(run.id, 'succeeded', 'failed')).output).toBe('kept')
+    expect(await limitsOf(run.id)).toMatchObject({ memory: 'enforced', syscalls: 'enforced', disk: 'enforced' })
+  })
+})

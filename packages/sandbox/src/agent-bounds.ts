@@ -8,6 +8,8 @@ export type AgentBounds = {
   readonly eventBytes: number
   /** All events of one pipe; what comes later is drained and not kept. */
   readonly streamBytes: number
+  /** Events a second, after a second's worth at once: an agent with more is read more slowly. */
+  readonly eventsPerSecond: number
   /** The plain text of stdout that becomes the output of a run without `result`. */
   readonly outputBytes: number
   /** All snapshots of one attempt; later ones are not saved. */
@@ -21,6 +23,7 @@ export const DEFAULT_AGENT_BOUNDS: AgentBounds = {
   messageBytes: 1024 * 1024,
   eventBytes: 256 * 1024,
   streamBytes: 8 * 1024 * 1024,
+  eventsPerSecond: 2_000,
   outputBytes: 1024 * 1024,
   snapshotBytes: 64 * 1024 * 1024,
   resultGraceMs: 2_000,

@@ -4,6 +4,7 @@ import { bubblewrapArguments, environmentArguments } from './bubblewrap-argument
 import { type BubblewrapHost, bubblewrapHost } from './bubblewrap-host.ts'
 import { bubblewrapProcess } from './bubblewrap-process.ts'
 import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
+import { explainBubblewrap } from './explain-bubblewrap.ts'
 import { createFileCache } from './file-cache.ts'
 import { heldLimits, unheldDemand } from './held-limits.ts'
 import { probeSandbox } from './probe-sandbox.ts'
@@ -139,6 +140,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
         start,
         user,
         folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot],
+        explain: explainBubblewrap,
         sees: 'host',
         holds: async () => {
           const { cgroups, held } = await describeHost()

@@ -12,6 +12,8 @@ export type SandboxTrial = {
   readonly user: SandboxUser | null
   /** Roots that agents must be able to reach into. */
   readonly folders: readonly string[]
+  /** What a complaint means to an operator. */
+  readonly explain: (complaint: string) => string
   /** Whose programs it runs. */
   readonly sees: 'host' | 'image'
   readonly holds: () => Promise<{ readonly holds: readonly ResourceName[]; readonly missing: readonly string[] }>
@@ -72,15 +74,7 @@ async function runTrial(trial: SandboxTrial, workspace: string): Promise<ProbeOu
     text(started.process.stderr),
   ])
   if (exit.code === 0) return { kind: 'usable', ...(await trial.holds()) }
-  return unusable(explained(exit.fault ?? complaint.trim()))
-}
-
-function explained(complaint: string): string {
-  if (/new namespace|uid map|setting up loopback|Operation not permitted|Permission denied/i.test(complaint)) {
-    return `${complaint}. This host refuses user namespaces to ordinary programs: see kernel.unprivileged_userns_clone, user.max_user_namespaces and AppArmor's restriction of user namespaces`
-  }
-  if (/Unknown option/.test(complaint)) return `${complaint}. bubblewrap 0.8 or newer is needed`
-  return complaint === '' ? 'a trial sandbox failed without a reason' : complaint
+  return unusable(trial.explain(exit.fault ?? complaint.trim()) || 'a trial sandbox failed without a reason')
 }
 
 function unusable(reason: string): ProbeOutcome {

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Failure, JsonValue, ToAgent } from '@muster/contracts'
 import { DEFAULT_AGENT_BOUNDS } from './agent-bounds.ts'
-import { type AgentEvent, cutText } from './agent-event.ts'
+import { type AgentEvent, cutText, logEvent } from './agent-event.ts'
 import type { AgentExecution, AgentMessage, AgentOutcome, AgentTask } from './agent-execution.ts'
 import { describeExit } from './describe-exit.ts'
 import { drainPipes } from './drain-pipes.ts'
+import { createEventPace } from './event-pace.ts'
 import { readAgentStderr } from './read-agent-stderr.ts'
 import { readAgentStdout } from './read-agent-stdout.ts'
 import { createRelease } from './release.ts'
@@ -21,6 +22,7 @@ type Verdict =
 export function runAgent(task: AgentTask): AgentExecution {
   const { process } = task
   const bounds = { ...DEFAULT_AGENT_BOUNDS, ...task.bounds }
+  const pace = createEventPace(bounds.eventsPerSecond)
   const usage = createUsageTotals()
   const release = createRelease()
   const ended = new AbortController()
@@ -29,12 +31,22 @@ export function runAgent(task: AgentTask): AgentExecution {
   /** By us, for not ending in time: how it then ended says nothing. */
   let killed = false
   let fault: { readonly error: unknown } | null = null
+  let slowed = false
   let offered: Promise<void> = Promise.resolve()
 
   /** One call at a time, so that the events of both pipes have one order. */
   function offer(events: readonly AgentEvent[]): Promise<void> {
-    if (events.length > 0) offered = offered.then(() => guarded(() => task.onEvents(events)).then(() => undefined))
+    if (events.length > 0) offered = offered.then(() => paced(events))
     return offered
+  }
+
+  async function paced(events: readonly AgentEvent[]): Promise<void> {
+    const waitMs = pace.spend(events.length)
+    const batch = waitMs > 0 && !slowed ? [...events, slowedEvent(bounds.eventsPerSecond)] : events
+    slowed ||= waitMs > 0
+    await guarded(() => task.onEvents(batch))
+    // One that has ended makes no more.
+    if (waitMs > 0) await release.wait(Promise.race([delay(waitMs), process.exited]))
   }
 
   async function guarded<T>(call: () => Promise<T>): Promise<T | undefined> {
@@ -139,6 +151,9 @@ export function runAgent(task: AgentTask): AgentExecution {
 
   return { outcome: run(), write, cancel, stop }
 }
+
+const slowedEvent = (eventsPerSecond: number): AgentEvent =>
+  logEvent('agent', `[slowed down: more than ${eventsPerSecond} events a second]`)
 
 function failureOf(message: AgentMessage<'error'>): Failure {
   return {

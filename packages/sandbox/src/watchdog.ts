@@ -34,6 +34,7 @@ while [ $round -lt 40 ]; do
   round=$((round + 1))
   sleep 0.05
 done
+[ -z "$states" ] || rmdir "$states"
 `
 
 /**

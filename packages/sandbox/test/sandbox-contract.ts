@@ -6,6 +6,7 @@ import { newId } from '@muster/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DEFAULT_SANDBOX_USER, findSandboxes, killGroup } from '../src/index.ts'
 import { adapter, missingFor } from './adapters.ts'
+import { attacksContract } from './attacks-contract.ts'
 import { isolationContract } from './isolation-contract.ts'
 import { eventually, living, makePlace, makeSpec, runToEnd, startedProcess, stateOf, uniqueSleep } from './place.ts'
 import { startOtherWorker } from './start-other-worker.ts'
@@ -329,6 +330,7 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
     })
 
     if (capabilities.isolation === 'namespaces') {
+      attacksContract(sandbox, () => place.root, workspace)
       isolationContract(sandbox, () => place.root, workspace)
       syscallsContract(sandbox, () => place.root, name.startsWith('runc') ? 'of the runtime' : 'ours')
     }

@@ -37,6 +37,11 @@ export function findCgroupHierarchies(mountinfo = readFileSync('/proc/self/mount
   return [...hierarchies.values()]
 }
 
+/** The roots of all trees of this host, in which a runtime may make groups that bound nothing. */
+export function findCgroupRoots(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): string[] {
+  return [...new Set(mountsIn(mountinfo).map((mount) => mount.point))]
+}
+
 function mountsIn(mountinfo: string): Mount[] {
   const mounts: Mount[] = []
   for (const line of mountinfo.split('\n')) {

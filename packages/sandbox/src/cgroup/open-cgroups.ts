@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { readdir, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResourceName, Resources } from '@muster/contracts'
 import { groupMarker, parseGroupMarker, type SandboxGroup } from '../sandbox-group.ts'
 import { type AttemptCgroup, attemptCgroup, pidsBelow, removeCgroup } from './attempt-cgroup.ts'
-import { type CgroupHierarchy, findCgroupHierarchies } from './cgroup-hierarchies.ts'
+import { type CgroupHierarchy, findCgroupHierarchies, findCgroupRoots } from './cgroup-hierarchies.ts'
 import { cgroupParent } from './cgroup-parent.ts'
+import { type CgroupSetting, cgroupSettings } from './cgroup-settings.ts'
+import { createMoveHurry } from './hurry-moves.ts'
 import { makeCgroup } from './make-cgroup.ts'
 import { prepareParent } from './prepare-parent.ts'
 
@@ -16,8 +19,10 @@ export type Cgroups = {
   readonly missing: readonly string[]
   /** Makes the group of an attempt with its limits set; rejects rather than leave one of them out. */
   open(group: SandboxGroup, resources: Resources, spareProcesses: number): Promise<AttemptCgroup>
-  /** The group of an attempt that a runtime makes itself: to look into, end and remove. */
+  /** The group of an attempt that a runtime makes itself, in whatever trees: to look into, end and remove. */
   adopt(group: SandboxGroup): AttemptCgroup
+  /** What the attempt's group really bounds by now: something is in it and its limits read as they should. */
+  boundIn(group: SandboxGroup, resources: Resources, spareProcesses: number): ReadonlySet<ResourceName>
   /** The folder of an attempt's group in each tree. */
   pathsOf(group: SandboxGroup): readonly string[]
   /** Removes empty groups older than a minute (or than told), left by workers that died; answers how many. */
@@ -32,6 +37,7 @@ const NOTHING: Cgroups = {
   missing: [],
   open: async () => attemptCgroup([], null),
   adopt: () => attemptCgroup([], null),
+  boundIn: () => new Set(),
   pathsOf: () => [],
   removeLeftovers: async () => 0,
 }
@@ -50,26 +56,31 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
   for (const hierarchy of options.hierarchies ?? findCgroupHierarchies()) {
     try {
       await prepareParent(hierarchy)
-      const trial = join(cgroupParent(hierarchy), `trial-${randomUUID()}`)
-      await makeCgroup(trial, hierarchy, TRIAL, 0)
-      await rmdir(trial)
+      const trial = join(cgroupParent(hierarchy.root), `trial-${randomUUID()}`)
+      await makeCgroup(trial, hierarchy, TRIAL, 0).finally(() => void rmdir(trial).catch(() => undefined))
       usable.push(hierarchy)
     } catch (error) {
       missing.push(`${hierarchy.resources.join(', ')}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
   const resources: ReadonlySet<ResourceName> = new Set(usable.flatMap((one) => one.resources))
-  const pathsOf = (group: SandboxGroup) => usable.map((one) => join(cgroupParent(one), groupMarker(group)))
+  const roots = findCgroupRoots()
+  const hurryMoves = createMoveHurry(usable)
+  const pathsOf = (group: SandboxGroup) => usable.map((one) => join(cgroupParent(one.root), groupMarker(group)))
 
-  function adopt(group: SandboxGroup): AttemptCgroup {
-    const folders = pathsOf(group)
-    const memory = usable.findIndex((one) => one.resources.includes('memory_mb'))
-    return attemptCgroup(folders, folders[memory] ?? null)
+  function cgroupIn(trees: readonly string[], group: SandboxGroup): AttemptCgroup {
+    const memory = usable.find((one) => one.resources.includes('memory_mb'))
+    const folderIn = (root: string) => join(cgroupParent(root), groupMarker(group))
+    return attemptCgroup(trees.map(folderIn), memory === undefined ? null : folderIn(memory.root))
   }
 
   async function open(group: SandboxGroup, wanted: Resources, spareProcesses: number): Promise<AttemptCgroup> {
     const folders = pathsOf(group)
-    const cgroup = adopt(group)
+    hurryMoves()
+    const cgroup = cgroupIn(
+      usable.map((one) => one.root),
+      group,
+    )
     try {
       await Promise.all(
         usable.map((hierarchy, index) => makeCgroup(folders[index] ?? '', hierarchy, wanted, spareProcesses)),
@@ -81,10 +92,21 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
     return cgroup
   }
 
+  function boundIn(group: SandboxGroup, wanted: Resources, spareProcesses: number): ReadonlySet<ResourceName> {
+    const bound = usable.flatMap((hierarchy) => {
+      const folder = join(cgroupParent(hierarchy.root), groupMarker(group))
+      if (pidsBelow(folder).length === 0) return []
+      return hierarchy.resources.filter((resource) =>
+        isSet(folder, cgroupSettings(hierarchy.version, resource, wanted, spareProcesses)),
+      )
+    })
+    return new Set(bound)
+  }
+
   async function removeLeftovers(olderThanMs = LEFTOVER_MS): Promise<number> {
     let removed = 0
-    for (const hierarchy of usable) {
-      const parent = cgroupParent(hierarchy)
+    for (const root of roots) {
+      const parent = cgroupParent(root)
       for (const name of await readdir(parent).catch(() => [])) {
         const folder = join(parent, name)
         const made = parseGroupMarker(name) === null ? null : await stat(folder).catch(() => null)
@@ -95,5 +117,15 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
     return removed
   }
 
-  return { resources, missing, open, adopt, pathsOf, removeLeftovers }
+  return { resources, missing, open, adopt: (group) => cgroupIn(roots, group), boundIn, pathsOf, removeLeftovers }
+}
+
+function isSet(folder: string, settings: readonly CgroupSetting[]): boolean {
+  return settings.every(({ file, value, optional }) => {
+    try {
+      return optional === true || readFileSync(join(folder, file), 'utf8').trim() === value
+    } catch {
+      return false
+    }
+  })
 }

@@ -9,9 +9,11 @@ const ASIDE = 'muster-host'
 
 /** Makes the folder that all groups of attempts lie in, with the controllers that they need. */
 export async function prepareParent(hierarchy: CgroupHierarchy): Promise<void> {
-  const parent = cgroupParent(hierarchy)
+  const parent = cgroupParent(hierarchy.root)
   if (hierarchy.version === 2) await enable(hierarchy.root, hierarchy)
-  await mkdir(parent, { recursive: true })
+  await mkdir(parent).catch((error: unknown) => {
+    if (codeOf(error) !== 'EEXIST') throw error
+  })
   if (hierarchy.version === 2) await enable(parent, hierarchy)
 }
 

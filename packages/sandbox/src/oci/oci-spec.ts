@@ -32,11 +32,14 @@ const MIB = 1024 * 1024
 const UMASK = 0o022
 const SMALL_BYTES = 65_536
 
+/** Those that are the container's and not the agent's. */
+export const FIRST_PROCESSES = 1
+
 /**
  * Runs the program as a child, since a first process ignores signals that it does not handle and has orphans to reap.
  * Its own complaints about how the child died are nobody's output.
  */
-const FIRST_PROCESS = 'exec 9>&2 2>/dev/null; (exec "$@" 2>&9 9>&-); exit $?'
+const FIRST_PROCESS_SCRIPT = 'exec 9>&2 2>/dev/null; (exec "$@" 2>&9 9>&-); exit $?'
 
 /** The configuration of one container, by version 1.0 of the runtime specification. */
 export function ociSpec(spec: SandboxSpec, layout: OciLayout) {
@@ -49,7 +52,7 @@ export function ociSpec(spec: SandboxSpec, layout: OciLayout) {
     process: {
       terminal: false,
       user: { uid: user.uid, gid: user.gid, umask: UMASK },
-      args: ['/bin/sh', '-c', FIRST_PROCESS, 'sh', ...spec.command],
+      args: ['/bin/sh', '-c', FIRST_PROCESS_SCRIPT, 'sh', ...spec.command],
       env: Object.entries(sandboxEnvironment(spec.env)).map(([name, value]) => `${name}=${value}`),
       cwd: PLACES.workspace,
       capabilities: { bounding: none, effective: none, inheritable: none, permitted: none, ambient: none },
@@ -80,8 +83,7 @@ function resourcesOf({ cpu, memory_mb, pids }: SandboxSpec['resources']) {
     cpu: { quota: Math.max(1_000, Math.round(cpu * PERIOD_US)), period: PERIOD_US },
     // Memory and swap together, which leaves no swap.
     memory: { limit: memory_mb * MIB, swap: memory_mb * MIB },
-    // The first process is not the agent's.
-    pids: { limit: pids + 1 },
+    pids: { limit: pids + FIRST_PROCESSES },
     devices: [{ allow: false, access: 'rwm' }],
   }
 }

@@ -15,8 +15,9 @@ import { groupMarker } from '../sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from '../sandbox-user.ts'
 import { spawnChild } from '../spawn-child.ts'
 import { createWatchdog } from '../watchdog.ts'
+import { boundByRuntime } from './bound-by-runtime.ts'
 import { OCI_LOG, ociProcess } from './oci-process.ts'
-import { ociSpec } from './oci-spec.ts'
+import { FIRST_PROCESSES, ociSpec } from './oci-spec.ts'
 import { prepareRoot, type RootFileSystem, type RootSource } from './root-file-system.ts'
 
 export type OciOptions = {
@@ -68,7 +69,6 @@ type OciHost = {
   readonly root: RootFileSystem
   readonly nodePath: string
   readonly cgroups: Cgroups
-  readonly held: ReadonlySet<ResourceName>
 }
 
 /** Runs each agent in a container of an OCI runtime, as a user of its own and without any capability. Needs root. */
@@ -80,6 +80,7 @@ export function createOci(options: OciOptions): Sandbox {
   const bundles = join(options.cacheRoot, 'bundles')
   let watchdog: ReturnType<typeof createWatchdog> | null = null
   let host: Promise<OciHost> | null = null
+  let bound: ReadonlySet<ResourceName> | null = null
 
   function describeHost(): Promise<OciHost> {
     host ??= makeHost().catch((error: unknown) => {
@@ -104,13 +105,18 @@ export function createOci(options: OciOptions): Sandbox {
     await mkdir(states, { recursive: true, mode: 0o700 })
     await cgroups.removeLeftovers()
     watchdog = createWatchdog(null, token, { runtime: program, states })
-    return { program, dialect, root, nodePath, cgroups, held: new Set([...cgroups.resources, 'disk_mb']) }
+    return { program, dialect, root, nodePath, cgroups }
+  }
+
+  /** What sandboxes are bound in here; the probe has looked at what the runtime made of its limits. */
+  async function held(): Promise<ReadonlySet<ResourceName>> {
+    return new Set([...(bound ?? (await describeHost()).cgroups.resources), 'disk_mb'])
   }
 
   async function start(spec: SandboxSpec, confirm?: ConfirmStart): Promise<StartOutcome> {
     try {
       const ready = await describeHost()
-      const refusal = unheldDemand(spec.required, ready.held)
+      const refusal = unheldDemand(spec.required, await held())
       return refusal === null ? await launch(spec, ready, confirm) : { kind: 'failed', reason: refusal }
     } catch (error) {
       return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
@@ -161,7 +167,7 @@ export function createOci(options: OciOptions): Sandbox {
       child,
       spec,
       user,
-      limits: { ...heldLimits(ready.held), ...WALLS },
+      limits: { ...heldLimits(await held()), ...WALLS },
       container: { id, runtime: program, states, bundle },
       cgroup,
       prepare: async (pid) => {
@@ -179,10 +185,13 @@ export function createOci(options: OciOptions): Sandbox {
         start,
         user,
         folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot],
+        explain: (complaint) => complaint,
         sees: options.root === undefined || options.root.kind === 'host' ? 'host' : 'image',
         holds: async () => {
-          const { cgroups, held } = await describeHost()
-          return { holds: [...held], missing: cgroups.missing }
+          const { cgroups, dialect } = await describeHost()
+          if (dialect.limits === 'runtime' && cgroups.resources.size > 0)
+            bound = await boundByRuntime(start, cgroups, FIRST_PROCESSES)
+          return { holds: [...(await held())], missing: cgroups.missing }
         },
       }),
   }
