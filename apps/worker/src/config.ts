@@ -1,6 +1,5 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import {
   envDatabaseUrl,
   envInteger,
@@ -14,7 +13,6 @@ import {
   parseEnv,
 } from '@muster/runtime'
 import type { RootSource } from '@muster/sandbox'
-
 import { z } from 'zod'
 
 const schema = z
