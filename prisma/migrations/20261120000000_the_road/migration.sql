@@ -8,7 +8,9 @@ CREATE TABLE fleet (
   epoch         bigint NOT NULL DEFAULT 1,
   raised_at     timestamptz NOT NULL DEFAULT '-infinity',
   ticked_at     timestamptz NOT NULL DEFAULT '-infinity',
-  sessions_root text
+  sessions_root text,
+  -- when each duty last ended well, by the clock of Postgres: {name: time}; written once a tick by whoever did it, so that any gateway can tell
+  duty_marks    jsonb NOT NULL DEFAULT '{}'
 );
 INSERT INTO fleet DEFAULT VALUES;
 
@@ -173,7 +175,9 @@ CREATE TABLE runs (
   flush               integer NOT NULL DEFAULT 0,
   flush_seq           integer NOT NULL DEFAULT 0,
   flush_snapshot      integer NOT NULL DEFAULT 0,
-  last_snapshot       integer NOT NULL DEFAULT 1
+  last_snapshot       integer NOT NULL DEFAULT 1,
+  -- the W3C trace context in which the command was accepted: the run's spans belong to it, in whichever process
+  traceparent         text
 );
 CREATE INDEX runs_workspace_id ON runs (workspace_id, id);
 CREATE INDEX runs_task_id ON runs (task_id);
@@ -183,6 +187,9 @@ CREATE INDEX runs_offerable_at ON runs (offerable_at) WHERE status = 'queued';
 CREATE INDEX runs_scheduled ON runs (not_before) WHERE status = 'queued' AND scheduled;
 CREATE INDEX runs_expires_at ON runs (expires_at) WHERE status = 'queued' AND expires_at IS NOT NULL;
 CREATE INDEX runs_held ON runs (node_id) WHERE status IN ('running', 'waiting');
+-- What operators look up on the board: the runs of one lane by status, and runs by the beginning of their label.
+CREATE INDEX runs_job_name ON runs (job_name COLLATE "C", status, id);
+CREATE INDEX runs_label ON runs (label COLLATE "C", id DESC) WHERE label IS NOT NULL;
 -- Two runs of a session can never be held at once, whatever else goes wrong.
 CREATE UNIQUE INDEX runs_session_held ON runs (session_id) WHERE status IN ('running', 'waiting');
 

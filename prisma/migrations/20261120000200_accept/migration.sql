@@ -46,7 +46,7 @@ BEGIN
       ord integer, task_id text, run_id text, workspace_id text, agent_id text, agent_key text, agent_version integer, job_name text,
       class_key text, pool text, lane text, session_id text, session_key text, type text, label text, priority integer, metadata jsonb,
       idempotency_key text, fingerprint text, message text, extra_system_prompt text, policy jsonb, timeout_ms integer,
-      max_attempts integer, not_before timestamptz, delay_ms bigint, expires_at timestamptz, ttl_ms bigint)
+      max_attempts integer, not_before timestamptz, delay_ms bigint, expires_at timestamptz, ttl_ms bigint, traceparent text)
   ), judged AS MATERIALIZED (
     SELECT i.*, t.id AS old_task, t.run_id AS old_run, t.session_id AS old_session,
       CASE WHEN t.id = i.task_id THEN 'repeated'
@@ -75,10 +75,10 @@ BEGIN
   ), ran AS (
     INSERT INTO runs (id, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, status,
       max_attempts, priority, run_order, session_order, scheduled, message, extra_system_prompt, policy, timeout_ms, not_before, expires_at,
-      offerable_at, label, metadata)
+      offerable_at, label, metadata, traceparent)
     SELECT f.run_id, f.task_id, f.workspace_id, f.agent_id, f.agent_key, f.agent_version, f.sid, f.lane, f.class_key, f.pool, f.job_name, 'queued',
       f.max_attempts, f.priority, f.new_order, CASE WHEN f.sid IS NOT NULL AND NOT f.later THEN f.new_order END, f.later, f.message,
-      f.extra_system_prompt, f.policy, f.timeout_ms, f.start_at, f.end_at, CASE WHEN f.sid IS NULL THEN now() END, f.label, f.metadata
+      f.extra_system_prompt, f.policy, f.timeout_ms, f.start_at, f.end_at, CASE WHEN f.sid IS NULL THEN now() END, f.label, f.metadata, f.traceparent
     FROM fresh f
   ), noted AS (
     INSERT INTO events (run_id, seq, type, data) SELECT f.run_id, 1, 'run.queued', '{}' FROM fresh f
