@@ -24,6 +24,7 @@ const schema = z
       .regex(/^[a-z0-9-]{1,32}$/)
       .default('muster'),
     MUSTER_POOLS: envPools.default({ bubblewrap: 4 }),
+    MUSTER_NOOP: z.literal('for-benchmarks').optional(),
     MUSTER_SESSIONS_ROOT: z.string().startsWith('/', 'must be an absolute path'),
     MUSTER_CACHE_ROOT: z.string().startsWith('/', 'must be an absolute path').default(join(tmpdir(), 'muster-cache')),
     MUSTER_CGROUPS: z.enum(['auto', 'hidden']).default('auto'),
@@ -50,6 +51,8 @@ const schema = z
     fleet: env.MUSTER_FLEET,
     /** Slots per pool; naming `none` is the operator's permission to run without a sandbox. */
     pools: env.MUSTER_POOLS,
+    /** Runs of the pool `none` are answered inside the worker without running anything. */
+    noop: env.MUSTER_NOOP !== undefined,
     /** The root of the session folders that all workers share. */
     sessionsRoot: env.MUSTER_SESSIONS_ROOT,
     /** Files that sandboxes are shown, kept between them; of this host only. */

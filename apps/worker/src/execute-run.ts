@@ -12,6 +12,7 @@ import {
   type SessionFolders,
 } from '@muster/sandbox'
 import type { ClaimedRun } from '@muster/store'
+import { startNoop } from './noop-runner.ts'
 import { startMessage } from './start-message.ts'
 
 const ASK_AGAIN_MS = 250
@@ -25,6 +26,8 @@ export type ExecutionParts = {
   readonly holds: (run: ClaimedRun) => Promise<boolean>
   readonly onStarted: (run: ClaimedRun, seconds: number) => void
   readonly tracing: Tracing
+  /** Whether the pool `none` runs nothing: for benchmarks only. */
+  readonly noop: boolean
 }
 
 /** Why an execution is to stop before the agent ends by itself. */
@@ -117,6 +120,7 @@ export class Execution {
   async #attempt(traceparent: string | null): Promise<ExecutionEnd> {
     const { run } = this
     const { sandboxes, folders } = this.#parts
+    if (this.#parts.noop && run.policy.runtime_type === 'none') return this.#noop()
     const sandbox = sandboxes.get(run.policy.runtime_type)
     if (sandbox === undefined) return this.#unavailable(`this node has no ${run.policy.runtime_type}`)
     const folder = run.session_id ?? run.run_id
@@ -153,12 +157,23 @@ export class Execution {
       onEvents: (events) => this.#write(events),
       onSnapshot: (state) => this.#save(state),
     })
+    return this.#watch(agent, process.limits)
+  }
+
+  #noop(): Promise<ExecutionEnd> {
+    return this.#watch(
+      startNoop(this.run.message, (events) => this.#write(events)),
+      {},
+    )
+  }
+
+  async #watch(agent: AgentExecution, limits: AttemptLimits): Promise<ExecutionEnd> {
     this.#agent = agent
     if (this.#cause !== null) this.#apply(this.#cause)
     const outcome = await agent.outcome
     // A fenced attempt writes nothing more, and the sandbox is empty by now.
     if (this.#cause?.kind === 'lost') return { kind: 'abandoned' }
-    return this.#ended(this.#judge(outcome), outcome.usage, process.limits)
+    return this.#ended(this.#judge(outcome), outcome.usage, limits)
   }
 
   /** Asks until Postgres answers: while it is away nothing is known, so nothing starts and no try is charged. */

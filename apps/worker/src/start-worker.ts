@@ -51,6 +51,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
       `${config.sessionsRoot} is not the folder that the fleet's workers share (${rootId}, not ${fleetRootId})`,
     )
   const { sandboxes, pools, holds } = await openSandboxes(config.pools, config, logger)
+  if (config.noop) logger.warn({}, 'MUSTER_NOOP is set: runs of the pool none are answered without running anything')
   const identity = await hostIdentity()
   const registration = new NodeRegistration(context, {
     hostIdentity: identity,
@@ -110,6 +111,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
       hostIdentity: identity,
       holds: (run) => holdsRun(database.pool, run.run_id, run.generation),
       tracing,
+      noop: config.noop,
       onStarted: (run, seconds) =>
         metrics.observe('sandbox_start_seconds', { pool: run.policy.runtime_type, start: 'cold' }, seconds),
     },

@@ -1,0 +1,58 @@
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort } from '@muster/runtime'
+import { startProgram } from '../fleet/program.ts'
+import { query, type Servers } from '../fleet/servers.ts'
+import type { System, SystemOptions } from '../system.ts'
+
+const TABLE = `CREATE TABLE commands (
+  id uuid PRIMARY KEY, status text NOT NULL, body jsonb NOT NULL, output jsonb,
+  created_at timestamptz NOT NULL DEFAULT now(), started_at timestamptz, ended_at timestamptz)`
+
+/** The baseline on empty servers. */
+export async function startBaseline(servers: Servers, options: SystemOptions): Promise<System> {
+  const databaseUrl = await servers.createDatabase()
+  await servers.flushRedis()
+  await query(databaseUrl, TABLE)
+  const port = await freePort()
+  const common = { DATABASE_URL: databaseUrl, REDIS_URL: servers.redisUrl, POOL_SIZE: String(options.poolSize) }
+  const gateway = await startProgram({
+    entry: 'packages/bench/src/baseline/gateway.ts',
+    env: { ...common, PORT: String(port) },
+    logFile: join(servers.folder, 'baseline-gateway.log'),
+    isReady: async () => (await fetch(`http://127.0.0.1:${port}/ready`)).ok,
+  })
+  const startWorker = () => {
+    const readyFile = join(servers.folder, 'baseline-worker-ready')
+    rmSync(readyFile, { force: true })
+    return startProgram({
+      entry: 'packages/bench/src/baseline/worker.ts',
+      env: { ...common, CONCURRENCY: String(options.concurrency), READY_FILE: readyFile },
+      logFile: join(servers.folder, 'baseline-worker.log'),
+      isReady: async () => existsSync(readyFile),
+    })
+  }
+  return {
+    target: { url: `http://127.0.0.1:${port}/commands`, clients: [{ authorization: '' }], body: { message: 'noop', agent: 'bench' } },
+    databaseUrl,
+    startWorker,
+    async ended() {
+      const [row] = await query<{ n: number }>(databaseUrl, `SELECT count(*)::integer AS n FROM commands WHERE status = 'done'`)
+      return row?.n ?? 0
+    },
+    async drainSeconds() {
+      const [row] = await query<{ seconds: number }>(
+        databaseUrl,
+        'SELECT extract(epoch FROM max(ended_at) - min(started_at))::float8 AS seconds FROM commands',
+      )
+      return row?.seconds ?? 0
+    },
+    async begins() {
+      return query<{ id: string; began_at_ms: number }>(
+        databaseUrl,
+        `SELECT id, (output ->> 'began_at_ms')::float8 AS began_at_ms FROM commands WHERE output IS NOT NULL`,
+      )
+    },
+    stop: () => gateway.stop(),
+  }
+}

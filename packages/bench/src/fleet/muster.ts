@@ -1,0 +1,125 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort } from '@muster/runtime'
+import { migrate } from '@muster/store'
+import { z } from 'zod'
+import type { System, SystemOptions } from '../system.ts'
+import { type Program, REPOSITORY_FOLDER, startProgram } from './program.ts'
+import { query, type Servers } from './servers.ts'
+
+const ADMIN_TOKEN = 'a-token-for-the-benchmark'
+/** Runs of the pool `none` are no-ops here. */
+export const NOOP_POLICY = { runtime_type: 'none', workspace_access: 'rw', network_enabled: true } as const
+
+export type MusterOptions = SystemOptions & {
+  /** Further settings of the workers, such as MUSTER_POOLS. */
+  readonly workerEnv?: Readonly<Record<string, string>>
+  readonly workspaces?: number
+}
+
+export type Muster = System & {
+  readonly url: string
+  readonly gatewayPid: number
+  /** One a workspace. */
+  readonly tenants: readonly { readonly id: string; readonly authorization: string }[]
+  readonly admin: { readonly authorization: string }
+  /** A worker with a log of its own. */
+  startWorker(): Promise<Program>
+}
+
+const WORKSPACES = 10
+const LANES = ['main', 'batch']
+
+/** One gateway on empty servers, with workspaces that have one agent each; commands take turns in tenants and lanes. */
+export async function startMuster(servers: Servers, options: MusterOptions): Promise<Muster> {
+  const databaseUrl = await servers.createDatabase()
+  await servers.flushRedis()
+  await migrate(databaseUrl, join(REPOSITORY_FOLDER, 'prisma/migrations'))
+  const [port, sessionsRoot] = [await freePort(), join(servers.folder, `sessions-${Date.now()}`)]
+  mkdirSync(sessionsRoot, { mode: 0o755 })
+  const url = `http://127.0.0.1:${port}`
+  const common = { DATABASE_URL: databaseUrl, REDIS_URL: servers.redisUrl, MUSTER_LOG_LEVEL: 'warn' }
+  const gateway = await startProgram({
+    entry: 'apps/gateway/src/main.ts',
+    env: { ...common, MUSTER_HOST: '127.0.0.1', MUSTER_PORT: String(port), MUSTER_ADMIN_TOKEN: ADMIN_TOKEN },
+    logFile: join(servers.folder, 'muster-gateway.log'),
+    isReady: async () => (await fetch(`${url}/livez`)).ok,
+  })
+  const admin = { authorization: `Bearer ${ADMIN_TOKEN}` }
+  const tenants = await Promise.all(
+    Array.from({ length: options.workspaces ?? WORKSPACES }, (_, index) => makeTenant(url, admin, `tenant-${index}`)),
+  )
+  let workers = 0
+  return {
+    url,
+    gatewayPid: gateway.pid,
+    admin,
+    tenants,
+    databaseUrl,
+    target: {
+      url: `${url}/v1/commands`,
+      clients: tenants,
+      body: { agent: 'bench', message: 'noop' },
+      vary: { field: 'lane', values: LANES },
+    },
+    async startWorker() {
+      const healthPort = await freePort()
+      return startProgram({
+        entry: 'apps/worker/src/main.ts',
+        env: {
+          ...common,
+          MUSTER_NOOP: 'for-benchmarks',
+          MUSTER_POOLS: `none:${options.concurrency}`,
+          MUSTER_SESSIONS_ROOT: sessionsRoot,
+          MUSTER_CACHE_ROOT: join(servers.folder, 'cache'),
+          MUSTER_HEALTH_PORT: String(healthPort),
+          ...options.workerEnv,
+        },
+        logFile: join(servers.folder, `muster-worker-${++workers}.log`),
+        isReady: async () => (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok,
+      })
+    },
+    async ended() {
+      const [row] = await query<{ n: number }>(databaseUrl, `SELECT count(*)::integer AS n FROM runs WHERE ended_at IS NOT NULL`)
+      return row?.n ?? 0
+    },
+    async drainSeconds() {
+      const [row] = await query<{ seconds: number }>(
+        databaseUrl,
+        'SELECT extract(epoch FROM max(ended_at) - min(started_at))::float8 AS seconds FROM runs',
+      )
+      return row?.seconds ?? 0
+    },
+    begins: () =>
+      query(databaseUrl, `SELECT id, (output ->> 'began_at_ms')::float8 AS began_at_ms FROM runs WHERE output IS NOT NULL`),
+    stop: () => gateway.stop(),
+  }
+}
+
+async function makeTenant(url: string, admin: { readonly authorization: string }, key: string) {
+  const { workspace } = await post(`${url}/v1/workspaces`, admin, { key }, z.object({ workspace: identified }))
+  const { secret } = await post(`${url}/v1/workspaces/${key}/keys`, admin, {}, z.object({ secret: z.string() }))
+  const tenant = { id: workspace.id, authorization: `Bearer ${secret}` }
+  const config = { runner: 'process', command: ['true'], policy: NOOP_POLICY }
+  await post(`${url}/v1/agents`, tenant, { key: 'bench', config }, z.object({ agent: identified }))
+  return tenant
+}
+
+const identified = z.object({ id: z.string() })
+
+/** POSTs and parses the answer; throws unless it is a good one. */
+export async function post<Answer>(
+  url: string,
+  { authorization }: { readonly authorization: string },
+  body: object,
+  answer: z.ZodType<Answer>,
+): Promise<Answer> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { authorization, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`)
+  return answer.parse(JSON.parse(text))
+}

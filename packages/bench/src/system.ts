@@ -1,0 +1,25 @@
+import type { Program } from './fleet/program.ts'
+import type { Target } from './load/load.ts'
+
+export type SystemOptions = {
+  /** Jobs at once in one worker. */
+  readonly concurrency: number
+  /** Connections to Postgres of each process. */
+  readonly poolSize: number
+}
+
+/** What is measured: Muster, or the baseline that it is compared with. */
+export type System = {
+  /** Where commands go. */
+  readonly target: Target
+  readonly databaseUrl: string
+  /** Starts the worker process; the caller stops it. */
+  startWorker(): Promise<Program>
+  /** The number of runs that ended. */
+  ended(): Promise<number>
+  /** From the first start to the last end, by the clock of Postgres. */
+  drainSeconds(): Promise<number>
+  /** When the work of each run began, in milliseconds since 1970. */
+  begins(): Promise<readonly { readonly id: string; readonly began_at_ms: number }[]>
+  stop(): Promise<void>
+}
