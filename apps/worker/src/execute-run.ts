@@ -58,6 +58,7 @@ export class Execution {
   #agent: AgentExecution | null = null
   #cause: StopCause | null = null
   #progressed = false
+  #openedFolder = false
 
   /** `traceparent`: the span that the attempt belongs to. */
   constructor(run: ClaimedRun, parts: ExecutionParts, traceparent: string | null) {
@@ -69,6 +70,11 @@ export class Execution {
   /** Whether the agent has shown an event in this attempt. */
   get progressed(): boolean {
     return this.#progressed
+  }
+
+  /** Whether this attempt or an earlier one may have made the run a folder. */
+  get mayHaveFolder(): boolean {
+    return this.#openedFolder || this.run.attempt_number > 1
   }
 
   /** The first cause counts, but `lost` overrides all. */
@@ -119,7 +125,7 @@ export class Execution {
 
   async #attempt(traceparent: string | null): Promise<ExecutionEnd> {
     const { run } = this
-    const { sandboxes, folders } = this.#parts
+    const { sandboxes } = this.#parts
     if (this.#parts.noop && run.policy.runtime_type === 'none') return this.#noop()
     const sandbox = sandboxes.get(run.policy.runtime_type)
     if (sandbox === undefined) return this.#unavailable(`this node has no ${run.policy.runtime_type}`)
@@ -138,7 +144,7 @@ export class Execution {
         env: { ...run.config.env, ...(traceparent === null ? {} : { TRACEPARENT: traceparent }) },
         files: run.config.files ?? {},
         attachmentsFolder: null,
-        workspaceFolder: run.policy.workspace_access === 'none' ? null : await folders.open(folder),
+        workspaceFolder: await this.#openFolder(folder),
         workspaceAccess: run.policy.workspace_access,
         network: run.policy.network_enabled,
         resources: run.policy.resources,
@@ -187,6 +193,12 @@ export class Execution {
       }
     }
     return false
+  }
+
+  async #openFolder(name: string): Promise<string | null> {
+    if (this.run.policy.workspace_access === 'none') return null
+    this.#openedFolder = true
+    return this.#parts.folders.open(name)
   }
 
   /** Kills what an earlier attempt left where it can be reached; elsewhere gives the session a copy of its folder. */

@@ -127,7 +127,7 @@ export class RunDesk {
       context.log.info({ ...ids, status: decided.status, finished }, 'attempt ended')
       outcome = 'ok'
       span.set({ 'muster.status': decided.status })
-      await this.#clearFolder(run, decided.status)
+      if (execution.mayHaveFolder) await this.#clearFolder(run, decided.status)
     } finally {
       span.end(outcome)
       this.#executions.delete(keyOf(pair))

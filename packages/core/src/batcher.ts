@@ -1,8 +1,8 @@
 import { AppError } from './app-error.ts'
 
 /**
- * Gathers calls into batches: while one batch is in flight the next one gathers, so that there is no timer and an idle system waits for
- * nothing. `run` answers one result an item, in order. Items whose `apart` keys are equal never share a batch. Past `waitingMax` items that
+ * Gathers calls into batches: those of one turn of the event loop, and while one batch is in flight the next one gathers, so that there is
+ * no timer and an idle system waits for nothing. `run` answers one result an item, in order. Items whose `apart` keys are equal never share a batch. Past `waitingMax` items that
  * wait, `add` rejects with `unavailable`, so that a server that hangs does not fill the memory.
  */
 export class Batcher<Item, Result> {
@@ -13,6 +13,7 @@ export class Batcher<Item, Result> {
   readonly #apart: (item: Item) => string | null
   #waiting: Entry<Item, Result>[] = []
   #flying = 0
+  #departing = false
 
   constructor(
     run: (items: readonly Item[]) => Promise<readonly Result[]>,
@@ -30,6 +31,15 @@ export class Batcher<Item, Result> {
       return Promise.reject(new AppError('unavailable', 'too much is waiting to be written', { retryAfterMs: 2000 }))
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject })
+      this.#departSoon()
+    })
+  }
+
+  #departSoon(): void {
+    if (this.#departing || this.#flying >= this.#lanes) return
+    this.#departing = true
+    setImmediate(() => {
+      this.#departing = false
       this.#depart()
     })
   }
@@ -70,7 +80,7 @@ export class Batcher<Item, Result> {
       for (const entry of batch) entry.reject(error)
     } finally {
       this.#flying--
-      this.#depart()
+      if (this.#waiting.length > 0) this.#departSoon()
     }
   }
 }

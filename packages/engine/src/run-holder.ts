@@ -4,7 +4,7 @@ import { type Claim, type ClaimVerdict, claimRuns, type Finish, finishRuns, type
 import type { EngineContext } from './engine-context.ts'
 import { publishEvents } from './publish-events.ts'
 import { refusedEnd } from './refused-end.ts'
-import { releaseSlot } from './release-slot.ts'
+import { createSlotReleaser } from './release-slot.ts'
 import { settleBatch, settledValue } from './settle-batch.ts'
 import { untilAnswered } from './until-answered.ts'
 
@@ -30,7 +30,7 @@ export type RunHolder = {
 const BATCH_MAX = 64
 
 type ClaimFor = Claim & { readonly nodeId: string }
-type FinishAnswer = { readonly moved: boolean; readonly events: Moves['events']; readonly offers: Moves['offers'] }
+type FinishAnswer = { readonly moved: boolean; readonly offers: Moves['offers'] }
 
 export function createRunHolder(context: EngineContext, options: HolderOptions): RunHolder {
   const { pool } = context.database
@@ -40,6 +40,7 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
     return answer
   }
 
+  const releaseSlot = createSlotReleaser(context)
   const claimer = new Batcher<ClaimFor, PromiseSettledResult<ClaimVerdict>>(
     async (claims) => {
       const verdicts = new Map<ClaimFor, PromiseSettledResult<ClaimVerdict>>()
@@ -49,6 +50,7 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
           const answer = answers[index]
           if (answer !== undefined) verdicts.set(claim, answer)
         }
+        void publishEvents(context, startedEvents(answers, nodeId))
       }
       return claims.map((claim) => verdicts.get(claim) ?? NOT_ANSWERED)
     },
@@ -59,11 +61,11 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
     (batch) =>
       settleBatch(batch, async (finishes) => {
         const moves = await ask(() => finishRuns(pool, finishes))
+        void publishEvents(context, moves.events)
         const moved = new Set(moves.moved.map((each) => each.runId))
         const own = new Set(finishes.map((finish) => finish.runId))
         return finishes.map(({ runId }, index) => ({
           moved: moved.has(runId),
-          events: moves.events.filter((event) => event.run_id === runId),
           // a run that is queued again is offered with the release of its own slot; what the batch made free, with its first release
           offers: moves.offers.filter((offer) => offer.runId === runId || (index === 0 && !own.has(offer.runId))),
         }))
@@ -88,22 +90,18 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
     admission,
     ...ended
   }: Finish & { readonly admission: number }): Promise<'finished' | 'fenced'> {
-    const { moved, events, offers } = await end(ended)
+    const { moved, offers } = await end(ended)
     if (moved && ended.end.reason === 'handed_back') context.report?.recovered?.('handed_back', 1)
-    void publishEvents(context, events)
-    await releaseSlot(context, { runId: ended.runId, admission, offers })
+    await releaseSlot({ runId: ended.runId, admission, offers })
     return moved ? 'finished' : 'fenced'
   }
 
   return {
     async claim(job, nodeId) {
       const verdict = settledValue(await claimer.add({ runId: job.run_id, admission: job.admission, nodeId }))
-      if (verdict.verdict === 'claimed') {
-        context.report?.claimed?.(verdict.run)
-        void publishEvents(context, [startedEvent(verdict.run, nodeId)])
-      }
+      if (verdict.verdict === 'claimed') context.report?.claimed?.(verdict.run)
       if (verdict.verdict === 'refused' || verdict.verdict === 'node_dead')
-        await releaseSlot(context, { runId: job.run_id, admission: job.admission, offers: [] })
+        await releaseSlot({ runId: job.run_id, admission: job.admission, offers: [] })
       if (verdict.verdict === 'unreadable') {
         context.log.error({ run_id: job.run_id, problem: verdict.problem }, 'a run cannot be read and is ended')
         await finish({
@@ -123,6 +121,11 @@ const NOT_ANSWERED: PromiseSettledResult<ClaimVerdict> = {
   status: 'rejected',
   reason: new Error('a claim was not answered'),
 }
+
+const startedEvents = (answers: readonly PromiseSettledResult<ClaimVerdict>[], nodeId: string): readonly RunEvent[] =>
+  answers.flatMap((answer) =>
+    answer.status === 'fulfilled' && answer.value.verdict === 'claimed' ? [startedEvent(answer.value.run, nodeId)] : [],
+  )
 
 const startedEvent = (
   run: { readonly run_id: string; readonly seq: number; readonly attempt_number: number; readonly started_at: Date },

@@ -100,12 +100,13 @@ export type JobConsumer = {
   close(drainMs: number): Promise<void>
 }
 
-/** A bounded, expiring copy of each run's newest events for live readers. It may be empty at any time: Postgres holds them all. */
+/** Carries numbered events to those who read their runs at this moment. Nothing is kept: what a reader misses, Postgres has. */
 export type LiveEvents = {
-  /** Publishes numbered events of one run and wakes its readers. Events already there are left as they are. */
-  publish(runId: string, events: readonly RunEvent[]): Promise<void>
-  /** The events after `afterSeq` without a hole, or null when the copy cannot tell (ask Postgres). */
-  read(runId: string, afterSeq: number, limit: number): Promise<readonly RunEvent[] | null>
-  /** Calls back when the run may have new events, and after every reconnect; answers the way to stop. */
-  subscribe(runId: string, onWake: () => void): () => void
+  /** Shows events, of any runs, to their readers; those of one run in order. */
+  publish(events: readonly RunEvent[]): Promise<void>
+  /**
+   * Calls back with the events of one run as they are shown, and with none whenever some may have been missed: once the subscription
+   * stands, and after every reconnect. Answers the way to stop.
+   */
+  subscribe(runId: string, onEvents: (events: readonly RunEvent[]) => void): () => void
 }

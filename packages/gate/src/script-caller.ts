@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis'
 import type { Breaker } from './breaker.ts'
 import { withDeadline } from './deadline.ts'
 import { GateFault } from './gate-fault.ts'
@@ -22,6 +23,21 @@ export const gateError = (error: unknown, what: string): Error => {
     : new GateUnavailable(`${what}: ${message}`, { cause: error })
 }
 
+/** Runs a script by its digest, and by its text where the server does not know it yet. */
+export const runScript = async (
+  redis: Redis,
+  script: Script,
+  keys: readonly string[],
+  values: readonly string[],
+): Promise<unknown> => {
+  try {
+    return await redis.evalsha(script.sha, keys.length, ...keys, ...values)
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    return await redis.eval(script.lua, keys.length, ...keys, ...values)
+  }
+}
+
 export const createScriptCaller = (
   connection: RedisConnection,
   guard: Breaker['guard'],
@@ -30,13 +46,7 @@ export const createScriptCaller = (
 ): CallScript => {
   const send = async (script: Script, request: string): Promise<unknown> => {
     const clock = now === undefined ? '' : String(now())
-    const { redis } = connection
-    try {
-      return await redis.evalsha(script.sha, 1, metaKey, connection.runId(), clock, request)
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return await redis.eval(script.lua, 1, metaKey, connection.runId(), clock, request)
-    }
+    return runScript(connection.redis, script, [metaKey], [connection.runId(), clock, request])
   }
   return (script, request, timeoutMs) =>
     guard(script.name, async () => {

@@ -33,36 +33,27 @@ export const claimedRunSchema = z.object({
   usage: usageSchema.nullable(),
   config: agentConfigSchema,
   state: keptValueSchema.nullable(),
+  /** Since when the run could have started. */
+  ready_at: z.coerce.date(),
+  /** When the worker that lost the run was last heard of; null unless an attempt was lost. */
+  lost_at: z.coerce.date().nullable(),
+  /** The trace context in which its command was accepted. */
+  traceparent: z.string().nullable(),
   /** The last earlier attempt in this run's folder, if any: what it left may have to be killed first. */
   previous: z
     .object({ run_id: z.string(), generation: z.int(), status: z.string(), host_identity: z.string().nullable() })
     .nullable(),
 })
-export type ClaimedRun = z.infer<typeof claimedRunSchema> & {
-  /** Since when the run could have started. */
-  readonly ready_at: Date | null
-  /** When the worker that lost the run was last heard of; null unless its last attempt was lost. */
-  readonly lost_at: Date | null
-  /** The trace context in which its command was accepted. */
-  readonly traceparent: string | null
-}
+export type ClaimedRun = z.infer<typeof claimedRunSchema>
 
 const STATEMENT = {
   name: 'claim_runs',
-  // what is joined does not change by the claim: since when the run could start, and when its last holder was last heard of
-  text: `SELECT c.*, f.ready_at, f.lost_at, f.traceparent FROM claim_runs($1, $2) c LEFT JOIN LATERAL (
-      SELECT greatest(r.queued_at, r.not_before, s.named_at) AS ready_at, CASE WHEN r.losses > 0 THEN (
-        SELECT least(t.ended_at, n.last_beat_at) FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
-        WHERE t.run_id = r.id AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1) END AS lost_at, r.traceparent
-      FROM runs r LEFT JOIN sessions s ON s.id = r.session_id WHERE r.id = c.run_id LIMIT 1) f ON true`,
+  text: 'SELECT * FROM claim_runs($1, $2)',
   row: z.object({
     run_id: z.string(),
     admission: z.int(),
     verdict: z.enum(['claimed', 'mine', 'taken', 'refused', 'node_dead']),
     claimed: z.unknown(),
-    ready_at: z.date().nullable(),
-    lost_at: z.date().nullable(),
-    traceparent: z.string().nullable(),
   }),
 }
 
@@ -87,10 +78,7 @@ export async function claimRuns(
     if (row === undefined) throw new Error(`claim of ${claim.runId} was not answered`)
     if (row.verdict !== 'claimed' && row.verdict !== 'mine') return { verdict: row.verdict }
     const run = claimedRunSchema.safeParse(row.claimed)
-    if (run.success) {
-      const { ready_at, lost_at, traceparent } = row
-      return { verdict: row.verdict, run: { ...run.data, ready_at, lost_at, traceparent } }
-    }
+    if (run.success) return { verdict: row.verdict, run: run.data }
     return {
       verdict: 'unreadable',
       generation: HELD.parse(row.claimed).generation,

@@ -20,7 +20,8 @@ CREATE FUNCTION task_status_of(run_status text, scheduled boolean) RETURNS text 
   END
 $$;
 
-CREATE FUNCTION lock_runs(p_runs text[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION lock_runs(p_runs text[]) RETURNS void
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
 BEGIN
   PERFORM 1 FROM sessions WHERE id IN (SELECT session_id FROM runs WHERE id = ANY (p_runs)) ORDER BY id FOR UPDATE;
   PERFORM 1 FROM runs WHERE id = ANY (p_runs) ORDER BY id FOR UPDATE;
@@ -44,7 +45,8 @@ END $$;
 -- Moves runs whose rows (and sessions) the caller has locked. A held run with a cancel asked ends cancelled, whatever was aimed at.
 -- Closes the attempt, moves the task, writes the event and the snapshot, names the next run of each session that became free.
 -- Answers {moved: [{run_id, status, generation, admission}], events: [event], offers: [offer]}.
-CREATE FUNCTION move_runs(p_items jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION move_runs(p_items jsonb) RETURNS jsonb
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   v_moved jsonb;
   v_events jsonb;
@@ -128,7 +130,8 @@ BEGIN
 END $$;
 
 -- A worker's ends of attempts: each item names the generation it holds; one that no longer holds is absent from `moved`.
-CREATE FUNCTION finish_runs(p_items jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION finish_runs(p_items jsonb) RETURNS jsonb
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   v_held jsonb;
 BEGIN
@@ -144,83 +147,96 @@ END $$;
 -- The claims of one worker. Verdicts: claimed; mine (already running on this node under this admission); taken (running under this very
 -- admission elsewhere: nothing to release); refused (release this admission); node_dead (refused, and the node must register anew).
 CREATE FUNCTION claim_runs(p_node text, p_items jsonb) RETURNS TABLE (run_id text, admission bigint, verdict text, claimed jsonb)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
   v_epoch bigint;
   v_alive boolean;
+  v_ids text[];
+  v_admissions bigint[];
+  v_claimed text[] := '{}';
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(74, 1);
-  SELECT f.epoch INTO v_epoch FROM fleet f;
+  SELECT f.epoch INTO v_epoch FROM fleet f WHERE f.id = 1;
   SELECT n.status IN ('active', 'draining') INTO v_alive FROM nodes n WHERE n.id = p_node;
   v_alive := coalesce(v_alive, false);
-  PERFORM 1 FROM runs r WHERE r.id IN (SELECT i ->> 'run_id' FROM jsonb_array_elements(p_items) i) ORDER BY r.id FOR UPDATE;
+  SELECT array_agg(i.run_id), array_agg(i.admission) INTO v_ids, v_admissions
+  FROM jsonb_to_recordset(p_items) AS i (run_id text, admission bigint);
+  PERFORM 1 FROM runs r WHERE r.id = ANY (v_ids) ORDER BY r.id FOR UPDATE;
+
+  IF v_alive THEN
+    WITH moved AS (
+      UPDATE runs r SET
+        status = 'running', generation = r.generation + 1, admission = i.admission, node_id = p_node, scheduled = false, front = false,
+        attempt_number = r.attempt_number + 1, attempt_started_at = now(), started_at = coalesce(r.started_at, now()), offerable_at = NULL,
+        unnamed_beats = 0, last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1, flush = 0
+      FROM unnest(v_ids, v_admissions) AS i (run_id, admission)
+      WHERE r.id = i.run_id AND r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
+        AND i.admission >> 32 = v_epoch AND (r.not_before IS NULL OR r.not_before <= now())
+        AND (r.started_at IS NOT NULL OR r.expires_at IS NULL OR r.expires_at > now())
+        AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))
+      RETURNING r.id, r.task_id, r.session_id, r.generation, r.admission, r.attempt_number, r.pool, r.last_seq, r.last_snapshot
+    ), opened AS (
+      INSERT INTO attempts (run_id, number, session_id, generation, admission, node_id, runtime, status)
+      SELECT m.id, m.attempt_number, m.session_id, m.generation, m.admission, p_node, m.pool, 'running' FROM moved m
+    ), tasked AS (
+      UPDATE tasks t SET status = 'running', updated_at = now() FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
+    ), noted AS (
+      INSERT INTO events (run_id, seq, attempt, type, data)
+      SELECT m.id, m.last_seq, m.attempt_number, 'run.started', jsonb_build_object('attempt', m.attempt_number, 'node_id', p_node) FROM moved m
+    ), kept AS (
+      INSERT INTO snapshots (run_id, seq, attempt, status) SELECT m.id, m.last_snapshot, m.attempt_number, 'running' FROM moved m
+    )
+    SELECT coalesce(array_agg(m.id), '{}') INTO v_claimed FROM moved m;
+  END IF;
+  IF cardinality(v_claimed) < cardinality(v_ids) THEN
+    -- what this claim may not start, some other may: its slot is about to go, so the reconciler offers it within a second
+    UPDATE runs r SET offerable_at = now() WHERE r.id = ANY (v_ids) AND r.status = 'queued';
+  END IF;
 
   RETURN QUERY
-  WITH item AS (
-    SELECT * FROM jsonb_to_recordset(p_items) AS i (run_id text, admission bigint)
-  ), moved AS (
-    UPDATE runs r SET
-      status = 'running', generation = r.generation + 1, admission = i.admission, node_id = p_node, scheduled = false, front = false,
-      attempt_number = r.attempt_number + 1, attempt_started_at = now(), started_at = coalesce(r.started_at, now()), offerable_at = NULL,
-      unnamed_beats = 0, last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1, flush = 0
-    FROM item i
-    WHERE r.id = i.run_id AND v_alive AND r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
-      AND i.admission >> 32 = v_epoch AND (r.not_before IS NULL OR r.not_before <= now())
-      AND (r.started_at IS NOT NULL OR r.expires_at IS NULL OR r.expires_at > now())
-      AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))
-    RETURNING r.*
-  ), passed AS (
-    -- what this claim may not start, some other may: its slot is about to go, so the reconciler offers it within a second
-    UPDATE runs r SET offerable_at = now() FROM item i
-    WHERE r.id = i.run_id AND r.status = 'queued' AND r.id NOT IN (SELECT m.id FROM moved m)
-  ), opened AS (
-    INSERT INTO attempts (run_id, number, session_id, generation, admission, node_id, runtime, status)
-    SELECT m.id, m.attempt_number, m.session_id, m.generation, m.admission, p_node, m.pool, 'running' FROM moved m
-  ), tasked AS (
-    UPDATE tasks t SET status = 'running', updated_at = now() FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
-  ), noted AS (
-    INSERT INTO events (run_id, seq, attempt, type, data)
-    SELECT m.id, m.last_seq, m.attempt_number, 'run.started', jsonb_build_object('attempt', m.attempt_number, 'node_id', p_node) FROM moved m
-  ), kept AS (
-    INSERT INTO snapshots (run_id, seq, attempt, status) SELECT m.id, m.last_snapshot, m.attempt_number, 'running' FROM moved m
-  ), held AS (
-    SELECT m.*, true AS fresh FROM moved m
-    UNION ALL
-    SELECT r.*, false FROM runs r JOIN item i ON r.id = i.run_id
-    WHERE r.status = 'running' AND r.admission = i.admission AND r.node_id = p_node AND r.id NOT IN (SELECT m.id FROM moved m)
-  )
   SELECT i.run_id, i.admission,
-    CASE WHEN h.fresh THEN 'claimed' WHEN h.id IS NOT NULL THEN 'mine'
+    CASE WHEN i.run_id = ANY (v_claimed) THEN 'claimed' WHEN x.held THEN 'mine'
          WHEN r.status IN ('running', 'waiting') AND r.admission = i.admission THEN 'taken'
          WHEN v_alive THEN 'refused' ELSE 'node_dead' END,
-    CASE WHEN h.id IS NOT NULL THEN jsonb_build_object(
-      'run_id', h.id, 'task_id', h.task_id, 'workspace_id', h.workspace_id, 'agent_id', h.agent_id, 'agent_key', h.agent_key,
-      'agent_version', h.agent_version, 'session_id', h.session_id, 'lane', h.lane, 'generation', h.generation, 'admission', h.admission,
-      'attempt_number', h.attempt_number, 'attempt_count', h.attempt_count, 'max_attempts', h.max_attempts, 'losses', h.losses,
-      'hand_backs', h.hand_backs, 'seq', h.last_seq, 'started_at', date_trunc('milliseconds', h.attempt_started_at), 'message', h.message, 'extra_system_prompt', h.extra_system_prompt,
-      'policy', h.policy, 'timeout_ms', h.timeout_ms, 'label', h.label, 'metadata', h.metadata, 'usage', h.usage,
-      'task_type', (SELECT t.type FROM tasks t WHERE t.id = h.task_id),
-      'session_key', (SELECT s.key FROM sessions s WHERE s.id = h.session_id),
-      'config', (SELECT v.config FROM agent_versions v WHERE v.agent_id = h.agent_id AND v.version = h.agent_version),
-      'state', (SELECT p.state FROM snapshots p WHERE p.run_id = h.id AND p.state IS NOT NULL ORDER BY p.seq DESC LIMIT 1),
+    CASE WHEN x.held THEN jsonb_build_object(
+      'run_id', r.id, 'task_id', r.task_id, 'workspace_id', r.workspace_id, 'agent_id', r.agent_id, 'agent_key', r.agent_key,
+      'agent_version', r.agent_version, 'session_id', r.session_id, 'lane', r.lane, 'generation', r.generation, 'admission', r.admission,
+      'attempt_number', r.attempt_number, 'attempt_count', r.attempt_count, 'max_attempts', r.max_attempts, 'losses', r.losses,
+      'hand_backs', r.hand_backs, 'seq', r.last_seq, 'started_at', date_trunc('milliseconds', r.attempt_started_at), 'message', r.message,
+      'extra_system_prompt', r.extra_system_prompt, 'policy', r.policy, 'timeout_ms', r.timeout_ms, 'label', r.label, 'metadata', r.metadata,
+      'usage', r.usage, 'traceparent', r.traceparent,
+      'task_type', (SELECT t.type FROM tasks t WHERE t.id = r.task_id),
+      'session_key', s.key,
+      -- since when it could have started, and when its last holder was last heard of
+      'ready_at', greatest(r.queued_at, r.not_before, s.named_at),
+      'lost_at', CASE WHEN r.losses > 0 THEN (
+        SELECT least(t.ended_at, n.last_beat_at) FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
+        WHERE t.run_id = r.id AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1) END,
+      'config', (SELECT v.config FROM agent_versions v WHERE v.agent_id = r.agent_id AND v.version = r.agent_version),
+      'state', (SELECT p.state FROM snapshots p WHERE p.run_id = r.id AND p.state IS NOT NULL ORDER BY p.seq DESC LIMIT 1),
       -- two queries, so that each has its index
-      'previous', CASE WHEN h.session_id IS NULL
+      'previous', CASE WHEN r.session_id IS NOT NULL
         THEN (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
               FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
-              WHERE t.run_id = h.id AND t.number < h.attempt_number ORDER BY t.number DESC LIMIT 1)
-        ELSE (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
+              WHERE t.session_id = r.session_id AND NOT (t.run_id = r.id AND t.number = r.attempt_number)
+              ORDER BY t.started_at DESC LIMIT 1)
+        WHEN r.attempt_number > 1
+        THEN (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
               FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
-              WHERE t.session_id = h.session_id AND NOT (t.run_id = h.id AND t.number = h.attempt_number)
-              ORDER BY t.started_at DESC LIMIT 1) END) END
-  FROM item i LEFT JOIN held h ON h.id = i.run_id LEFT JOIN runs r ON r.id = i.run_id;
+              WHERE t.run_id = r.id AND t.number < r.attempt_number ORDER BY t.number DESC LIMIT 1) END) END
+  FROM unnest(v_ids, v_admissions) AS i (run_id, admission)
+  LEFT JOIN runs r ON r.id = i.run_id
+  LEFT JOIN sessions s ON s.id = r.session_id
+  CROSS JOIN LATERAL (SELECT r.status = 'running' AND r.admission = i.admission AND r.node_id = p_node AS held) x;
 END $$;
 
 -- Appends events of held runs in their order and numbers them; an item whose generation no longer holds is answered with a null first number.
 -- Each item carries the number of its append within the attempt: one that was committed before and is sent again appends nothing and is
 -- answered as the first time. An event with a `state` is a snapshot of the agent: it gets the snapshot's number into its data.
 CREATE FUNCTION append_events(p_items jsonb)
-RETURNS TABLE (run_id text, generation integer, first_seq integer, attempt integer, snapshots integer[], at timestamptz) LANGUAGE plpgsql AS $$
+RETURNS TABLE (run_id text, generation integer, first_seq integer, attempt integer, snapshots integer[], at timestamptz) 
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM 1 FROM runs r WHERE r.id IN (SELECT i ->> 'run_id' FROM jsonb_array_elements(p_items) i) ORDER BY r.id FOR UPDATE;

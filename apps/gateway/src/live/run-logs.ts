@@ -1,7 +1,7 @@
 import type { RunEvent } from '@muster/contracts'
 import type { EngineContext } from '@muster/engine'
 import { readEvents, runsAheadOf } from '@muster/store'
-import { RunWatch, type Source } from './run-watch.ts'
+import { type News, RunWatch } from './run-watch.ts'
 
 const POLL_MS = 1000
 /** Events in one batch. */
@@ -41,17 +41,17 @@ export class RunLogs {
     signal.addEventListener('abort', onAbort)
     if (signal.aborted || this.#closed) watch.end()
     try {
-      let source: Source | null = watch.ended ? null : 'store'
-      while (source !== null) {
-        const events = await this.#read(runId, watch.seq, source)
+      let news: News | null = watch.ended ? null : 'store'
+      while (news !== null) {
+        const events: readonly RunEvent[] = news === 'store' ? await this.#read(runId, watch.seq) : news
         const last = events.at(-1)
         if (last !== undefined) {
           watch.seq = last.seq
           yield events
           if (last.type === 'run.finished') return
         }
-        // a full batch, or one that only the live copy gave, may have more behind it
-        source = events.length === BATCH_MAX && !watch.ended ? 'store' : await watch.next()
+        // a full batch may have more behind it
+        news = events.length === BATCH_MAX && !watch.ended ? 'store' : await watch.next()
       }
     } finally {
       signal.removeEventListener('abort', onAbort)
@@ -79,31 +79,21 @@ export class RunLogs {
 
   #watch(runId: string): Watched {
     const watches = new Set<RunWatch>()
-    const stop = this.#context.gate.live.subscribe(runId, () => {
-      for (const watch of watches) watch.wake('live')
+    const stop = this.#context.gate.live.subscribe(runId, (events) => {
+      for (const watch of watches) watch.wake(events.length === 0 ? 'store' : events)
     })
     const watched = { watches, stop }
     this.#runs.set(runId, watched)
     return watched
   }
 
-  async #read(runId: string, afterSeq: number, source: Source): Promise<readonly RunEvent[]> {
+  async #read(runId: string, afterSeq: number): Promise<readonly RunEvent[]> {
     try {
-      const live = source === 'live' ? await this.#readLive(runId, afterSeq) : null
-      return live ?? (await readEvents(this.#context.database.pool, runId, afterSeq, BATCH_MAX))
+      return await readEvents(this.#context.database.pool, runId, afterSeq, BATCH_MAX)
     } catch (error) {
       // the poll finds these events as soon as Postgres answers again
       this.#context.log.warn({ err: error, run_id: runId }, 'events could not be read')
       return []
-    }
-  }
-
-  async #readLive(runId: string, afterSeq: number): Promise<readonly RunEvent[] | null> {
-    try {
-      const events = await this.#context.gate.live.read(runId, afterSeq, BATCH_MAX)
-      return events === null || !follows(events, afterSeq) ? null : events
-    } catch {
-      return null
     }
   }
 
@@ -123,6 +113,3 @@ export class RunLogs {
     }
   }
 }
-
-const follows = (events: readonly RunEvent[], afterSeq: number): boolean =>
-  events.every((event, index) => event.seq === afterSeq + 1 + index)

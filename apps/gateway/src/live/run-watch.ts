@@ -1,11 +1,16 @@
-/** Where new events are likely to be found: in the live copy, or for certain in Postgres. */
-export type Source = 'live' | 'store'
+import type { RunEvent } from '@muster/contracts'
 
-/** One reader's place in the log of a run, and the wake-ups that reached it while it was not waiting. */
+/** What a wake-up brings: the next events themselves, or the news that Postgres has some. */
+export type News = readonly RunEvent[] | 'store'
+
+/** Events that wait for one reader at most; past it they are read from Postgres at the reader's own pace. */
+const WAITING_MAX = 256
+
+/** One reader's place in the log of a run, and what reached it while it was not waiting. */
 export class RunWatch {
   /** The number of the last event that was read. */
   seq: number
-  #woken: Source | null = null
+  #news: News | null = null
   #ended = false
   #resolve: (() => void) | null = null
 
@@ -13,8 +18,8 @@ export class RunWatch {
     this.seq = seq
   }
 
-  wake(source: Source): void {
-    if (this.#woken !== 'store') this.#woken = source
+  wake(news: News): void {
+    this.#news = this.#joined(news)
     this.#resolve?.()
   }
 
@@ -28,16 +33,32 @@ export class RunWatch {
     return this.#ended
   }
 
-  /** Where to look next, as soon as somebody says so; null when the reader is to stop. A wake-up is never lost. */
-  async next(): Promise<Source | null> {
-    if (this.#woken === null && !this.#ended) {
+  /** The events right after `seq`, or where to look for them, as soon as there are any; null when the reader is to stop. */
+  async next(): Promise<News | null> {
+    while (!this.#ended) {
+      const news = this.#news
+      this.#news = null
+      const fresh = news === null || news === 'store' ? news : this.#following(news)
+      if (fresh !== null) return fresh
       await new Promise<void>((resolve) => {
         this.#resolve = resolve
       })
       this.#resolve = null
     }
-    const woken = this.#woken
-    this.#woken = null
-    return this.#ended ? null : woken
+    return null
+  }
+
+  #joined(news: News): News {
+    if (this.#news === null) return news
+    if (this.#news === 'store' || news === 'store') return 'store'
+    const joined = [...this.#news, ...news]
+    return joined.length > WAITING_MAX ? 'store' : joined
+  }
+
+  /** Without those read before; null when that leaves nothing, `store` when there is a hole. */
+  #following(news: readonly RunEvent[]): News | null {
+    const fresh = news.filter((event) => event.seq > this.seq)
+    if (fresh.length === 0) return null
+    return fresh.every((event, index) => event.seq === this.seq + 1 + index) ? fresh : 'store'
   }
 }

@@ -30,7 +30,11 @@ const tell = (message: FromBeat): void => port.postMessage(message)
 const keyOf = (pair: HeldPair): string => `${pair.runId}/${pair.generation}`
 const claimKeyOf = (pair: ClaimingPair): string => `${pair.runId}/${pair.admission}`
 
-port.on('message', (message: ToBeat) => {
+port.on('message', (messages: readonly ToBeat[]) => {
+  for (const message of messages) hear(message)
+})
+
+function hear(message: ToBeat): void {
   switch (message.type) {
     case 'hold':
       held.set(keyOf(message.pair), message.pair)
@@ -57,7 +61,7 @@ port.on('message', (message: ToBeat) => {
       break
   }
   wake.abort()
-})
+}
 
 const pool = openPool({
   url: options.databaseUrl,

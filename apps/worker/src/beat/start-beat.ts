@@ -59,7 +59,16 @@ export function startBeat(
     if (!stopping) listener.onBroken(new Error(`the beat ended with ${code}`))
   })
 
-  const tell = (message: ToBeat): void => thread.postMessage(message)
+  let untold: ToBeat[] = []
+  /** What comes at once goes in one message; before anything else can happen. */
+  const tell = (message: ToBeat): void => {
+    if (untold.length === 0)
+      process.nextTick(() => {
+        thread.postMessage(untold)
+        untold = []
+      })
+    untold.push(message)
+  }
   return {
     hold: (pair) => tell({ type: 'hold', pair }),
     drop: (pair) => tell({ type: 'drop', pair }),
