@@ -21,7 +21,7 @@ CREATE FUNCTION task_status_of(run_status text, scheduled boolean) RETURNS text 
 $$;
 
 CREATE FUNCTION lock_runs(p_runs text[]) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   PERFORM 1 FROM sessions WHERE id IN (SELECT session_id FROM runs WHERE id = ANY (p_runs)) ORDER BY id FOR UPDATE;
   PERFORM 1 FROM runs WHERE id = ANY (p_runs) ORDER BY id FOR UPDATE;
@@ -46,7 +46,7 @@ END $$;
 -- Closes the attempt, moves the task, writes the event and the snapshot, names the next run of each session that became free.
 -- Answers {moved: [{run_id, status, generation, admission}], events: [event], offers: [offer]}.
 CREATE FUNCTION move_runs(p_items jsonb) RETURNS jsonb
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_moved jsonb;
   v_events jsonb;
@@ -93,7 +93,7 @@ BEGIN
   ), closed AS (
     UPDATE attempts t SET status = m.x_attempt, ended_at = now(), exit_code = m.x_exit, limits = coalesce(m.x_limits, t.limits),
       failure = CASE WHEN m.x_attempt <> 'succeeded' THEN m.x_failure END
-    FROM moved m WHERE t.run_id = m.id AND t.number = m.attempt_number AND t.status = 'running' AND m.x_old <> 'queued'
+    FROM moved m WHERE t.run_id = m.id AND t.number = m.attempt_number AND m.x_old <> 'queued'
   ), tasked AS (
     UPDATE tasks t SET status = task_status_of(m.status, m.scheduled), updated_at = now(), output = m.output, failure = m.failure
     FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
@@ -131,13 +131,14 @@ END $$;
 
 -- A worker's ends of attempts: each item names the generation it holds; one that no longer holds is absent from `moved`.
 CREATE FUNCTION finish_runs(p_items jsonb) RETURNS jsonb
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_held jsonb;
 BEGIN
   PERFORM lock_runs((SELECT array_agg(i ->> 'run_id') FROM jsonb_array_elements(p_items) i));
   SELECT jsonb_agg(i) INTO v_held FROM jsonb_array_elements(p_items) i
-  JOIN runs r ON r.id = i ->> 'run_id' AND r.generation = (i ->> 'generation')::integer AND r.status IN ('running', 'waiting');
+  JOIN LATERAL (SELECT r.generation, r.status FROM runs r WHERE r.id = i ->> 'run_id' OFFSET 0) r
+    ON r.generation = (i ->> 'generation')::integer AND r.status IN ('running', 'waiting');
   IF v_held IS NULL THEN
     RETURN '{"moved": [], "events": [], "offers": []}';
   END IF;
@@ -147,7 +148,7 @@ END $$;
 -- The claims of one worker. Verdicts: claimed; mine (already running on this node under this admission); taken (running under this very
 -- admission elsewhere: nothing to release); refused (release this admission); node_dead (refused, and the node must register anew).
 CREATE FUNCTION claim_runs(p_node text, p_items jsonb) RETURNS TABLE (run_id text, admission bigint, verdict text, claimed jsonb)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_epoch bigint;
@@ -236,7 +237,7 @@ END $$;
 -- answered as the first time. An event with a `state` is a snapshot of the agent: it gets the snapshot's number into its data.
 CREATE FUNCTION append_events(p_items jsonb)
 RETURNS TABLE (run_id text, generation integer, first_seq integer, attempt integer, snapshots integer[], at timestamptz) 
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM 1 FROM runs r WHERE r.id IN (SELECT i ->> 'run_id' FROM jsonb_array_elements(p_items) i) ORDER BY r.id FOR UPDATE;

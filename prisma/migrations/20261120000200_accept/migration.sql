@@ -5,7 +5,8 @@
 CREATE FUNCTION accept_commands(p_items jsonb) RETURNS TABLE (
   ord integer, outcome text, task_id text, run_id text, session_id text, session_key text, run_order bigint, offerable boolean, not_before timestamptz,
   expires_at timestamptz, accepted_at timestamptz
-) LANGUAGE plpgsql AS $$
+)
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
   -- one idempotency key is judged by one batch at a time; taken in one order, so that batches cannot lock each other out

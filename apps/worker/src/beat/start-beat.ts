@@ -60,10 +60,10 @@ export function startBeat(
   })
 
   let untold: ToBeat[] = []
-  /** What comes at once goes in one message; before anything else can happen. */
+  /** What comes in one turn of the event loop goes in one message. */
   const tell = (message: ToBeat): void => {
     if (untold.length === 0)
-      process.nextTick(() => {
+      setImmediate(() => {
         thread.postMessage(untold)
         untold = []
       })
