@@ -1,4 +1,4 @@
-import { hash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { Access } from '@muster/contracts'
 import { AppError } from '@muster/core'
 import { type Database, findKeyOwner, findWorkspaceCaller, type WorkspaceCaller } from '@muster/store'
@@ -22,7 +22,7 @@ export class Authenticator {
 
   constructor(database: Database, adminToken: string) {
     this.#database = database
-    this.#adminDigest = hash('sha256', adminToken, 'buffer')
+    this.#adminDigest = hashApiKey(adminToken)
   }
 
   /** The workspace of a request, null where the route needs none. Throws 401, 403, or `unavailable` when a key cannot be looked up. */
@@ -32,18 +32,18 @@ export class Authenticator {
       throw new AppError('missing_api_key', 'send the header Authorization: Bearer mst_…')
     const token = BEARER.exec(authorization)?.[1]
     if (token === undefined) throw new AppError('invalid_api_key', 'the header Authorization must read: Bearer mst_…')
-    if (timingSafeEqual(hash('sha256', token, 'buffer'), this.#adminDigest))
+    const digest = hashApiKey(token)
+    if (timingSafeEqual(digest, this.#adminDigest))
       return access === 'admin' ? null : this.#workspace(workspace ?? DEFAULT_WORKSPACE)
-    const caller = await this.#keyOwner(token)
+    const caller = await this.#keyOwner(token, digest)
     if (caller === null) throw new AppError('invalid_api_key', 'this API key is unknown or revoked')
     if (access === 'admin') throw new AppError('forbidden', 'this needs the admin token')
     return caller
   }
 
-  async #keyOwner(token: string): Promise<WorkspaceCaller | null> {
+  async #keyOwner(token: string, digest: Buffer): Promise<WorkspaceCaller | null> {
     if (!isApiKeySecret(token)) return null
-    const digest = hashApiKey(token)
-    return this.#keys.get(digest.toString('base64'), () => findKeyOwner(this.#database, digest))
+    return this.#keys.get(digest.toString('latin1'), () => findKeyOwner(this.#database, digest))
   }
 
   async #workspace(idOrKey: string): Promise<WorkspaceCaller> {

@@ -4,7 +4,7 @@ import type { Metrics, Span, Tracing } from '@muster/runtime'
 import type { Context, Hono } from 'hono'
 import type { Authenticator } from './authenticator.ts'
 import type { GatewayContext } from './gateway-context.ts'
-import type { Answer, Call, Handler } from './handler.ts'
+import type { Answer, AnswerHeaders, Call, Handler } from './handler.ts'
 import { parseInput } from './http/parse-input.ts'
 import { problemHeaders, problemOf } from './http/problem.ts'
 import { readBody } from './http/read-body.ts'
@@ -56,10 +56,12 @@ async function answerCall<R extends Route>(
   const requestId = requestIdOf(c.req.raw.headers.get('x-request-id'))
   try {
     const call = await readCall(mounting.authenticator, route, c, { requestId, traceparent: span.traceparent })
-    const response = respond(mounting, c, requestId, await handler(mounting.context, call))
-    span.set(runOf(response))
-    if (route.method !== 'GET') noteChange(mounting, c, requestId, response)
-    return response
+    const answer = await handler(mounting.context, call)
+    // asked of the answer: a response's own headers are made only when somebody looks at them, which costs more than all of this
+    const run = runOf(answer.headers)
+    span.set(run)
+    if (route.method !== 'GET') noteChange(mounting, c, { requestId, status: answer.status, run })
+    return respond(mounting, c, requestId, answer)
   } catch (error) {
     return refuse(mounting, requestId, error)
   }
@@ -91,16 +93,22 @@ export function refuse(
   return new Response(JSON.stringify(problem), { status: problem.status, headers })
 }
 
+type RunNote = { readonly 'muster.run_id'?: string }
+
 /** What changed something is in the log with its request's id and what it led to, so that a run can be traced back to its request. */
-function noteChange({ context }: Mounting, c: Context, requestId: string, response: Response): void {
-  const { 'muster.run_id': runId } = runOf(response)
-  const fields = { request_id: requestId, method: c.req.method, path: c.req.path, status: response.status }
+function noteChange(
+  { context }: Mounting,
+  c: Context,
+  { requestId, status, run }: { readonly requestId: string; readonly status: number; readonly run: RunNote },
+): void {
+  const fields = { request_id: requestId, method: c.req.method, path: c.req.path, status }
+  const runId = run['muster.run_id']
   context.engine.log.info(runId === undefined ? fields : { ...fields, run_id: runId }, 'request')
 }
 
 /** The run that an answer led to, if any. */
-function runOf(response: Response): { 'muster.run_id'?: string } {
-  const runId = response.headers.get('location')?.match(/^\/v1\/runs\/(run_\w+)$/)?.[1]
+function runOf(headers: AnswerHeaders | undefined): RunNote {
+  const runId = headers?.['location']?.match(/^\/v1\/runs\/(run_\w+)$/)?.[1]
   return runId === undefined ? {} : { 'muster.run_id': runId }
 }
 

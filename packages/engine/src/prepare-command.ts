@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import {
   type ClassPolicy,
   type Command,
@@ -63,7 +63,7 @@ export async function prepareCommand(
       priority: priorityOf(command),
       metadata: command.metadata ?? {},
       idempotency_key: idempotencyKey,
-      fingerprint: fingerprintOf(command, agent.id),
+      fingerprint: idempotencyKey === null ? null : fingerprintOf(command, agent.id),
       message: command.message,
       extra_system_prompt: command.extra_system_prompt ?? null,
       policy,
@@ -95,7 +95,7 @@ function fingerprintOf(command: Command, agentId: string): string {
     ...(isEmpty(policy) ? {} : { policy }),
     ...(isEmpty(metadata) ? {} : { metadata }),
   }
-  return createHash('sha256').update(canonical(body)).digest('hex')
+  return hash('sha256', canonical(body), 'hex')
 }
 
 const isEmpty = (value: object | undefined): boolean => value === undefined || Object.keys(value).length === 0

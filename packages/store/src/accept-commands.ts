@@ -22,8 +22,8 @@ export type AcceptItem = {
   readonly priority: number
   readonly metadata: JsonObject
   readonly idempotency_key: string | null
-  /** Hex SHA-256 of the normalized body. */
-  readonly fingerprint: string
+  /** Hex SHA-256 of the normalized body; null without an idempotency key. */
+  readonly fingerprint: string | null
   readonly message: string
   readonly extra_system_prompt: string | null
   readonly policy: Policy
@@ -68,5 +68,10 @@ export type AcceptVerdict = z.infer<typeof STATEMENT.row>
 
 /** Commits a batch of commands, all or nothing; one verdict an item, in order. Sending the same ids again inserts nothing twice. */
 export async function acceptCommands(on: Queryable, items: readonly AcceptItem[]): Promise<readonly AcceptVerdict[]> {
-  return execute(on, STATEMENT, [JSON.stringify(items.map((item, ord) => ({ ...item, ord })))])
+  return execute(on, STATEMENT, [JSON.stringify(items.map((item, ord) => ({ ...given(item), ord })))])
+}
+
+/** Only what has a value: the statement does work for what is there. */
+function given(item: AcceptItem): Partial<AcceptItem> {
+  return Object.fromEntries(Object.entries(item).filter(([, value]) => value !== null))
 }

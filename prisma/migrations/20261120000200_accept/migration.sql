@@ -8,33 +8,42 @@ CREATE FUNCTION accept_commands(p_items jsonb) RETURNS TABLE (
 )
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
+DECLARE
+  v_keyed boolean;
+  v_sessions boolean;
 BEGIN
-  -- one idempotency key is judged by one batch at a time; taken in one order, so that batches cannot lock each other out
-  PERFORM pg_advisory_xact_lock(75, k.h) FROM (
-    SELECT DISTINCT hashtext(i.workspace_id || i.agent_id || i.idempotency_key) AS h
-    FROM jsonb_to_recordset(p_items) AS i (workspace_id text, agent_id text, idempotency_key text)
-    WHERE i.idempotency_key IS NOT NULL ORDER BY 1) k;
+  SELECT bool_or(i ? 'idempotency_key'), bool_or(i ? 'session_key' OR i ? 'session_id') INTO v_keyed, v_sessions
+  FROM jsonb_array_elements(p_items) i;
+  IF v_keyed THEN
+    -- one idempotency key is judged by one batch at a time; taken in one order, so that batches cannot lock each other out
+    PERFORM pg_advisory_xact_lock(75, k.h) FROM (
+      SELECT DISTINCT hashtext(i.workspace_id || i.agent_id || i.idempotency_key) AS h
+      FROM jsonb_to_recordset(p_items) AS i (workspace_id text, agent_id text, idempotency_key text)
+      WHERE i.idempotency_key IS NOT NULL ORDER BY 1) k;
+  END IF;
 
-  INSERT INTO sessions (id, workspace_id, agent_id, agent_key, key)
-  SELECT DISTINCT ON (i.workspace_id, i.agent_id, i.session_key) i.new_session_id, i.workspace_id, i.agent_id, i.agent_key, i.session_key
-  FROM jsonb_to_recordset(p_items) AS i (ord integer, task_id text, workspace_id text, agent_id text, agent_key text, agent_version integer,
-    session_key text, new_session_id text, idempotency_key text)
-  JOIN agents a ON a.id = i.agent_id AND a.deleted_at IS NULL AND a.active AND a.version = i.agent_version
-  WHERE i.session_key IS NOT NULL
-    AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = i.task_id)
-    AND NOT EXISTS (SELECT FROM tasks t WHERE i.idempotency_key IS NOT NULL AND t.workspace_id = i.workspace_id
-                    AND t.agent_id = i.agent_id AND t.idempotency_key = i.idempotency_key)
-    AND NOT EXISTS (SELECT FROM sessions s WHERE s.workspace_id = i.workspace_id AND s.agent_id = i.agent_id AND s.key = i.session_key)
-  ORDER BY i.workspace_id, i.agent_id, i.session_key, i.ord
-  ON CONFLICT DO NOTHING;
+  IF v_sessions THEN
+    INSERT INTO sessions (id, workspace_id, agent_id, agent_key, key)
+    SELECT DISTINCT ON (i.workspace_id, i.agent_id, i.session_key) i.new_session_id, i.workspace_id, i.agent_id, i.agent_key, i.session_key
+    FROM jsonb_to_recordset(p_items) AS i (ord integer, task_id text, workspace_id text, agent_id text, agent_key text, agent_version integer,
+      session_key text, new_session_id text, idempotency_key text)
+    JOIN agents a ON a.id = i.agent_id AND a.deleted_at IS NULL AND a.active AND a.version = i.agent_version
+    WHERE i.session_key IS NOT NULL
+      AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = i.task_id)
+      AND NOT EXISTS (SELECT FROM tasks t WHERE i.idempotency_key IS NOT NULL AND t.workspace_id = i.workspace_id
+                      AND t.agent_id = i.agent_id AND t.idempotency_key = i.idempotency_key)
+      AND NOT EXISTS (SELECT FROM sessions s WHERE s.workspace_id = i.workspace_id AND s.agent_id = i.agent_id AND s.key = i.session_key)
+    ORDER BY i.workspace_id, i.agent_id, i.session_key, i.ord
+    ON CONFLICT DO NOTHING;
 
-  PERFORM 1 FROM sessions WHERE id IN (
-    SELECT s.id FROM jsonb_to_recordset(p_items) AS i (workspace_id text, session_id text) JOIN sessions s ON s.id = i.session_id
-    WHERE s.workspace_id = i.workspace_id
-    UNION
-    SELECT s.id FROM jsonb_to_recordset(p_items) AS i (workspace_id text, agent_id text, session_key text)
-    JOIN sessions s ON s.workspace_id = i.workspace_id AND s.agent_id = i.agent_id AND s.key = i.session_key
-  ) ORDER BY id FOR UPDATE;
+    PERFORM 1 FROM sessions WHERE id IN (
+      SELECT s.id FROM jsonb_to_recordset(p_items) AS i (workspace_id text, session_id text) JOIN sessions s ON s.id = i.session_id
+      WHERE s.workspace_id = i.workspace_id
+      UNION
+      SELECT s.id FROM jsonb_to_recordset(p_items) AS i (workspace_id text, agent_id text, session_key text)
+      JOIN sessions s ON s.workspace_id = i.workspace_id AND s.agent_id = i.agent_id AND s.key = i.session_key
+    ) ORDER BY id FOR UPDATE;
+  END IF;
 
   RETURN QUERY
   WITH item AS MATERIALIZED (

@@ -15,6 +15,8 @@ export type MusterOptions = SystemOptions & {
   /** Further settings of the workers, such as MUSTER_POOLS. */
   readonly workerEnv?: Readonly<Record<string, string>>
   readonly workspaces?: number
+  /** Further settings of the gateway. */
+  readonly gatewayEnv?: Readonly<Record<string, string>>
 }
 
 export type Muster = System & {
@@ -41,7 +43,7 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
   const common = { DATABASE_URL: databaseUrl, REDIS_URL: servers.redisUrl, MUSTER_LOG_LEVEL: 'warn' }
   const gateway = await startProgram({
     entry: 'apps/gateway/src/main.ts',
-    env: { ...common, MUSTER_HOST: '127.0.0.1', MUSTER_PORT: String(port), MUSTER_ADMIN_TOKEN: ADMIN_TOKEN },
+    env: { ...common, MUSTER_HOST: '127.0.0.1', MUSTER_PORT: String(port), MUSTER_ADMIN_TOKEN: ADMIN_TOKEN, ...options.gatewayEnv },
     logFile: join(servers.folder, 'muster-gateway.log'),
     isReady: async () => (await fetch(`${url}/livez`)).ok,
   })
