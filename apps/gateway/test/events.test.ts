@@ -39,7 +39,7 @@ const open = async (runId: string, lastEventId: number | null, app: GatewayApp =
 async function publish(runId: string, afterSeq: number): Promise<void> {
   const page = await fixture.call('GET', `/v1/runs/${runId}/events?after=${afterSeq}&limit=1000`)
   const events = page.at('data')
-  if (Array.isArray(events)) await fixture.gate.live.publish(runId, events).catch(() => undefined)
+  if (Array.isArray(events)) await fixture.gate.live.publish(events).catch(() => undefined)
 }
 
 const numbers = (events: readonly SseEvent[]): number[] => events.map((event) => event.id)

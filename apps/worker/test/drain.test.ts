@@ -82,6 +82,7 @@ test('a job that arrives after a drain began is dropped untouched', async () => 
       holds: untouched,
       onStarted: untouched,
       tracing: NO_TRACING,
+      noop: false,
     },
   })
   desk.close()

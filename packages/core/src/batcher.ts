@@ -10,8 +10,6 @@ export class Batcher<Item, Result> {
   readonly #max: number
   readonly #lanes: number
   readonly #waitingMax: number
-  readonly #spacingMs: number
-  #departedAt = Number.NEGATIVE_INFINITY
   readonly #apart: (item: Item) => string | null
   #waiting: Entry<Item, Result>[] = []
   #flying = 0
@@ -19,13 +17,12 @@ export class Batcher<Item, Result> {
 
   constructor(
     run: (items: readonly Item[]) => Promise<readonly Result[]>,
-    options: { max: number; lanes?: number; waitingMax?: number; spacingMs?: number; apart?: (item: Item) => string | null },
+    options: { max: number; lanes?: number; waitingMax?: number; apart?: (item: Item) => string | null },
   ) {
     this.#run = run
     this.#max = options.max
     this.#lanes = options.lanes ?? 1
     this.#waitingMax = options.waitingMax ?? Number.POSITIVE_INFINITY
-    this.#spacingMs = options.spacingMs ?? 0
     this.#apart = options.apart ?? (() => null)
   }
 
@@ -41,14 +38,10 @@ export class Batcher<Item, Result> {
   #departSoon(): void {
     if (this.#departing || this.#flying >= this.#lanes) return
     this.#departing = true
-    const depart = (): void => {
+    setImmediate(() => {
       this.#departing = false
-      this.#departedAt = performance.now()
       this.#depart()
-    }
-    const restMs = this.#departedAt + this.#spacingMs - performance.now()
-    if (restMs > 0 && this.#waiting.length < this.#max) setTimeout(depart, restMs)
-    else setImmediate(depart)
+    })
   }
 
   #depart(): void {

@@ -17,11 +17,16 @@ function airfield(options: { max: number; lanes?: number; apart?: (item: string)
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-test('the first item departs at once, those behind it gather, and each gets its own answer in order', async () => {
+test('what comes in one turn departs together, what comes later gathers, and each gets its own answer in order', async () => {
   const { batcher, flights } = airfield({ max: 10 })
-  const answers = ['a', 'b', 'c'].map((item) => batcher.add(item))
+  const answers = [batcher.add('a')]
+  await turn()
   expect(flights.map((flight) => flight.items)).toEqual([['a']])
+  answers.push(batcher.add('b'))
+  await turn()
+  answers.push(batcher.add('c'))
   flights[0]?.land()
+  await turn()
   await turn()
   expect(flights[1]?.items).toEqual(['b', 'c'])
   flights[1]?.land()
@@ -30,14 +35,20 @@ test('the first item departs at once, those behind it gather, and each gets its 
 
 test('no batch is larger than its bound, and no more fly at once than there are lanes', async () => {
   const { batcher, flights } = airfield({ max: 2, lanes: 2 })
-  const answers = ['a', 'b', 'c', 'd', 'e'].map((item) => batcher.add(item))
-  expect(flights.map((flight) => flight.items)).toEqual([['a'], ['b']])
+  const answers = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((item) => batcher.add(item))
+  await turn()
+  expect(flights.map((flight) => flight.items)).toEqual([
+    ['a', 'b'],
+    ['c', 'd'],
+  ])
   flights[1]?.land()
   await turn()
-  expect(flights[2]?.items).toEqual(['c', 'd'])
+  await turn()
+  expect(flights[2]?.items).toEqual(['e', 'f'])
   flights[0]?.land()
   await turn()
-  expect(flights[3]?.items).toEqual(['e'])
+  await turn()
+  expect(flights[3]?.items).toEqual(['g'])
   flights[2]?.land()
   flights[3]?.land()
   await Promise.all(answers)
@@ -46,19 +57,24 @@ test('no batch is larger than its bound, and no more fly at once than there are 
 test('items to be kept apart never share a batch and keep their order', async () => {
   const { batcher, flights } = airfield({ max: 10, apart: (item) => item[0] ?? null })
   const answers = ['x', 'a1', 'b1', 'a2', 'a3'].map((item) => batcher.add(item))
-  for (let n = 0; n < 4; n++) {
+  await turn()
+  for (let n = 0; n < 3; n++) {
     flights[n]?.land()
     await turn()
+    await turn()
   }
-  expect(flights.map((flight) => flight.items)).toEqual([['x'], ['a1', 'b1'], ['a2'], ['a3']])
+  expect(flights.map((flight) => flight.items)).toEqual([['x', 'a1', 'b1'], ['a2'], ['a3']])
   await Promise.all(answers)
 })
 
 test('a batch that fails rejects its own items only, and the next departs', async () => {
   const { batcher, flights } = airfield({ max: 10 })
-  const [one, other] = [batcher.add('a'), batcher.add('b')]
+  const one = batcher.add('a')
+  await turn()
+  const other = batcher.add('b')
   flights[0]?.crash(new Error('no'))
   await expect(one).rejects.toThrow('no')
+  await turn()
   flights[1]?.land()
   await expect(other).resolves.toBe('did b')
 })
@@ -117,7 +133,9 @@ test('past the bound of what may wait, an item is refused at once and those that
     },
     { max: 2, waitingMax: 2 },
   )
-  const taken = [batcher.add(1), batcher.add(2), batcher.add(3)]
+  const taken = [batcher.add(1)]
+  await turn()
+  taken.push(batcher.add(2), batcher.add(3))
   await expect(batcher.add(4)).rejects.toMatchObject({ code: 'unavailable' })
   release()
   expect(await Promise.all(taken)).toEqual([1, 2, 3])

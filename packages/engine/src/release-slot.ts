@@ -21,7 +21,7 @@ export function createSlotReleaser(context: EngineContext): (release: SlotReleas
       await releaseSlots(context, releases)
       return releases.map(() => true as const)
     },
-    { max: BATCH_MAX, lanes: 2, spacingMs: Number(process.env['SP'] ?? 3) },
+    { max: BATCH_MAX, lanes: 2 },
   )
   return async (release) => {
     await batcher.add(release)

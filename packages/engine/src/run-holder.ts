@@ -54,7 +54,7 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
       }
       return claims.map((claim) => verdicts.get(claim) ?? NOT_ANSWERED)
     },
-    { max: BATCH_MAX, spacingMs: Number(process.env['SP'] ?? 3), apart: (claim) => claim.runId },
+    { max: BATCH_MAX, apart: (claim) => claim.runId },
   )
 
   const finisher = new Batcher<Finish, PromiseSettledResult<FinishAnswer>>(
@@ -70,7 +70,7 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
           offers: moves.offers.filter((offer) => offer.runId === runId || (index === 0 && !own.has(offer.runId))),
         }))
       }),
-    { max: BATCH_MAX, spacingMs: Number(process.env['SP'] ?? 3), apart: (finish) => finish.runId },
+    { max: BATCH_MAX, apart: (finish) => finish.runId },
   )
 
   async function end(finish: Finish): Promise<FinishAnswer> {

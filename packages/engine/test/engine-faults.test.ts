@@ -158,10 +158,10 @@ test('a writer that writes again as soon as it was answered is answered again', 
   await Promise.race([chain(), new Promise((_, reject) => setTimeout(() => reject(new Error('never answered')), 2000))])
 })
 
-test('a live copy that Redis refuses hurts no run', async () => {
+test('events that Redis refuses to show hurt no run', async () => {
   const agent = await fleet.agent()
   const { run } = await fleet.submit(agent)
-  await fleet.redis.command('SET', `{muster}:live:${run.id}`, 'not a stream')
+  fleet.staging.at('gate.publish', { fault: true })
   const held = await fleet.hold(run.id, node)
   expect(await fleet.finish(held)).toBe('finished')
   await expect(cancelRun(fleet.context, run.id, { code: 'cancelled', reason: 'x' })).resolves.toBe('ended')

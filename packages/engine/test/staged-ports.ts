@@ -90,7 +90,7 @@ export function stagedGate(gate: Gate, staging: Staging, onJobs: (admitted: read
     lookup: (runIds) => run('gate.lookup', () => gate.lookup(runIds)),
     audit: (cursor) => run('gate.audit', () => gate.audit(cursor)),
     cancelWake: (runId) => run('gate.cancelWake', () => gate.cancelWake(runId)),
-    live: { ...gate.live, publish: (runId, events) => run('gate.publish', () => gate.live.publish(runId, events)) },
+    live: { ...gate.live, publish: (events) => run('gate.publish', () => gate.live.publish(events)) },
     enqueue: (admitted) =>
       run('gate.enqueue', async () => {
         onJobs(admitted)

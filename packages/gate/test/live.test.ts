@@ -1,5 +1,6 @@
 import type { RunEvent } from '@muster/contracts'
 import { expect, test } from 'vitest'
+import type { Gate } from '../src/index.ts'
 import { run } from './fleet.ts'
 import { connect, redisOfTest } from './open-gate.ts'
 
@@ -12,48 +13,51 @@ const events = (name: string, from: number, to: number): RunEvent[] =>
     at: '2026-11-20T12:00:00.000Z',
     data: { text: `event ${from + k}` },
   }))
-const seqs = (list: readonly RunEvent[] | null) => list?.map((event) => event.seq) ?? null
+const seqs = (list: readonly RunEvent[]) => list.map((event) => event.seq)
 
-test('published events are read from any point on, without holes', async () => {
-  const gate = await connect(await redisOfTest())
-  const { live } = gate
-  await live.publish(run('e'), events('e', 1, 5))
-  expect(await live.read(run('e'), 0, 100)).toEqual(events('e', 1, 5))
-  expect(seqs(await live.read(run('e'), 3, 100))).toEqual([4, 5])
-  expect(seqs(await live.read(run('e'), 1, 2))).toEqual([2, 3])
-  expect(await live.read(run('e'), 5, 100)).toEqual([])
-})
+/** What a subscriber of a run was told, once its subscription stands. */
+async function listen(gate: Gate, name: string): Promise<(readonly RunEvent[])[]> {
+  const heard: (readonly RunEvent[])[] = []
+  gate.live.subscribe(run(name), (list) => void heard.push(list))
+  await expect.poll(() => heard.length).toBeGreaterThan(0)
+  heard.length = 0
+  return heard
+}
 
-test('publishing again, or the past, changes nothing', async () => {
-  const { live } = await connect(await redisOfTest())
-  await live.publish(run('e'), events('e', 1, 3))
-  await live.publish(run('e'), events('e', 2, 4))
-  expect(seqs(await live.read(run('e'), 0, 100))).toEqual([1, 2, 3, 4])
-})
-
-test('a reader is sent to Postgres when the copy cannot tell', async () => {
+test('published events reach the readers of their runs whole and in order, and nobody else', async () => {
   const redis = await redisOfTest()
-  const { live } = await connect(redis)
-  expect(await live.read(run('none'), 0, 10)).toBeNull()
-  await live.publish(run('e'), events('e', 1, 3))
-  await live.publish(run('e'), events('e', 6, 7))
-  expect(seqs(await live.read(run('e'), 0, 100))).toEqual([1, 2, 3])
-  expect(await live.read(run('e'), 4, 100)).toBeNull()
-  expect(await live.read(run('e'), 9, 100)).toBeNull()
-  expect(seqs(await live.read(run('e'), 5, 100))).toEqual([6, 7])
-  await redis.client.xadd(`{muster}:live:${run('e')}`, '8-0', 'e', '{"seq":8}')
-  expect(seqs(await live.read(run('e'), 6, 100))).toEqual([7])
+  const [writer, reader] = [await connect(redis), await connect(redis)]
+  const [one, other] = [await listen(reader, 'e'), await listen(reader, 'f')]
+  await writer.live.publish([...events('e', 1, 3), ...events('f', 7, 7), ...events('e', 4, 5)])
+  await expect.poll(() => [one.flat().length, other.flat().length]).toEqual([5, 1])
+  expect(one.flat()).toEqual(events('e', 1, 5))
+  expect(other.flat()).toEqual(events('f', 7, 7))
 })
 
-test('a stream is bounded and expires', async () => {
+test('more events than one call may carry all arrive in order', async () => {
   const redis = await redisOfTest()
-  const { live } = await connect(redis, { timeoutsMs: { call: 5000 } })
-  for (let at = 1; at < 3000; at += 500) await live.publish(run('long'), events('long', at, at + 499))
-  const key = `{muster}:live:${run('long')}`
-  expect(await redis.client.xlen(key)).toBeLessThan(1200)
-  expect(await redis.client.ttl(key)).toBeGreaterThan(500)
-  expect(await live.read(run('long'), 0, 10)).toBeNull()
-  expect(seqs(await live.read(run('long'), 2998, 10))).toEqual([2999, 3000])
+  const gate = await connect(redis, { timeoutsMs: { call: 5000 } })
+  const heard = await listen(gate, 'long')
+  const long = events('long', 1, 40).map((event) => ({ ...event, data: { text: 'x'.repeat(20_000) } }))
+  for (let at = 0; at < long.length; at += 20) await gate.live.publish([...long.slice(at, at + 20), ...events('b', 1, 1)])
+  await expect.poll(() => seqs(heard.flat())).toEqual(seqs(long))
+})
+
+test('nothing is kept in Redis for readers', async () => {
+  const redis = await redisOfTest()
+  const gate = await connect(redis)
+  const before = await redis.client.dbsize()
+  await gate.live.publish(events('e', 1, 100))
+  expect(await redis.client.dbsize()).toBe(before)
+})
+
+test('a message that is no list of events tells its readers to look for themselves', async () => {
+  const redis = await redisOfTest()
+  const gate = await connect(redis)
+  const heard = await listen(gate, 'e')
+  await redis.client.publish(`{muster}:live:${run('e')}`, '{"seq":8}')
+  await redis.client.publish(`{muster}:live:${run('e')}`, 'no JSON')
+  await expect.poll(() => heard).toEqual([[], []])
 })
 
 test('every subscriber of a run is woken, and none of another; a stopped one no more', async () => {
@@ -66,10 +70,10 @@ test('every subscriber of a run is woken, and none of another; a stopped one no 
   reader.live.subscribe(run('else'), () => void woken.other++)
   await expect.poll(() => Math.min(woken.one, woken.two, woken.other)).toBeGreaterThan(0)
   const before = { ...woken }
-  await publisher.live.publish(run('s'), events('s', 1, 2))
+  await publisher.live.publish(events('s', 1, 2))
   await expect.poll(() => [woken.one - before.one, woken.two - before.two]).toEqual([1, 1])
   stop()
-  await publisher.live.publish(run('s'), events('s', 3, 3))
+  await publisher.live.publish(events('s', 3, 3))
   await expect.poll(() => woken.two - before.two).toBe(2)
   expect(woken.one - before.one).toBe(1)
   expect(woken.other).toBe(before.other)
@@ -86,7 +90,7 @@ test('after a reconnect everybody is woken and hears again', { timeout: 20_000 }
   await expect.poll(() => woken, { timeout: 3000 }).toBeGreaterThan(before)
   await expect.poll(() => gate.connected(1000), { timeout: 3000 }).toBe(true)
   const after = woken
-  await gate.live.publish(run('r'), events('r', 1, 1))
+  await gate.live.publish(events('r', 1, 1))
   await expect.poll(() => woken).toBeGreaterThan(after)
 })
 

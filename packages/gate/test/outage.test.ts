@@ -17,7 +17,10 @@ const everyCall = (gate: Gate): (() => Promise<unknown>)[] => [
   () => gate.next(),
   () => gate.state(),
   () => gate.enqueue([{ runId: run('o'), admission: 2 ** 32 + 1, pool: 'none', jobName: 'a/b/c' }]),
-  () => gate.live.read(run('o'), 0, 10),
+  () =>
+    gate.live.publish([
+      { seq: 1, run_id: run('o'), attempt: null, type: 'run.queued', at: '2026-11-20T12:00:00.000Z', data: {} },
+    ]),
   () => gate.cancelWake(run('o')),
   () => gate.release([{ runId: run('o'), admission: 1 }], []),
 ]

@@ -211,7 +211,7 @@ test('text that is not an id or a lane in its form never reaches a key', async (
     await expect(gate.offer([offerOf(place('a', 'a', { classKey: text }), 1)])).rejects.toThrow()
     await expect(gate.offer([offerOf(place('a', 'a', { workspaceId: text }), 1)])).rejects.toThrow()
     await expect(gate.withdraw([text])).rejects.toThrow()
-    await expect(gate.live.publish(text, [])).rejects.toThrow()
+    expect(() => gate.live.subscribe(text, () => undefined)).toThrow()
   }
   for (const lane of ['a', '0.-_', 'cron.daily', 'z_']) {
     await gate.offer([offerOf(place('a', `l ${lane}`, { lane, jobName: '"; return 1 --' }), `in ${lane}`)])
