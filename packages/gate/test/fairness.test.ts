@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Admitted, GateConfig, GateNode } from '../src/index.ts'
-import { agent, classKey, node as nodeOf, offerOf, one, place, run, warm, workspace } from './fleet.ts'
+import { agent, classKey, node as nodeOf, offerOf, one, place, run, startOne, warm, workspace } from './fleet.ts'
 import { openGate } from './open-gate.ts'
 
 const NODE = nodeOf('worker')
@@ -59,7 +59,7 @@ test('slot-seconds follow the weights 1:2:4 within 10 %, whatever the runs last'
     ]
     if (step % 10 === 0) replies.push(warm(await gate.sweep()).admitted)
     for (const given of replies.flat()) {
-      await gate.start(given.runId, given.admission, NODE)
+      await startOne(gate, given.runId, given.admission, NODE)
       held.push({ one: given, ends: clock.now + lasts[nameOf(given)] })
     }
   }
@@ -72,7 +72,7 @@ test('slot-seconds follow the weights 1:2:4 within 10 %, whatever the runs last'
 test('a tenant that worked alone for an hour owes nothing to one that slept', async () => {
   const { gate, clock } = await openGate({ capacities: { none: 2 } })
   const held = warm(await gate.offer(many('busy', 10))).admitted
-  for (const { runId, admission } of held) await gate.start(runId, admission, NODE)
+  for (const { runId, admission } of held) await startOne(gate, runId, admission, NODE)
   for (let minute = 0; minute < 60; minute++) {
     clock.now += 60_000
     await gate.sweep()
@@ -132,7 +132,7 @@ test('a job that meets a pause is refused and its run is the head of its class a
   const { gate } = await openGate({ capacities: { none: 1 } })
   const given = one(warm(await gate.offer(many('met', 2))).admitted)
   await gate.configure([config(node, { paused: true })])
-  expect(await gate.start(given.runId, given.admission, NODE)).toBe('refused')
+  expect(await startOne(gate, given.runId, given.admission, NODE)).toBe('refused')
   const resumed = one(warm(await gate.configure([config(node, { version: 2 })])).admitted)
   expect(resumed.runId).toBe(given.runId)
   expect(resumed.admission).toBeGreaterThan(given.admission)

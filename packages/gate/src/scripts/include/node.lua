@@ -1,8 +1,8 @@
--- Nodes of the ordering tree: read once per script, kept here, written by `flush`.
+-- Nodes of the ordering tree: read once per script, kept here, written by `flush`. Needs record.lua.
 -- p parent ('*' above workspaces), u slots used, t tag (slot-nanoseconds / weight), at accrued at (us), w runs waiting below it,
--- e pools in which it is eligible; lim, wt, off copies of its configuration.
+-- e pools in which it is eligible, k eligible children by pool; lim, wt, off copies of its configuration.
 -- A class also has: d its due runs, pool, ws workspace, job its jobs' name. A node without w, u and d is idle.
-local nodes = {}
+local nodes, offspring, configurations = {}, {}, {}
 
 local function tag_bytes(tag) return struct.pack('>d', tag) end
 local function blocked(node) return node.off or (node.lim and node.u >= node.lim) or false end
@@ -15,82 +15,68 @@ local function configured(node, limit, weight, paused)
   node.off = paused == '1'
 end
 
--- What the sets of its parent hold of a node that was just read or made.
-local function as_stored(node)
-  node.blocked = blocked(node)
-  node.living = node.u > 0 or next(node.e) ~= nil
-  node.stored_tag, node.stored_level, node.stored_idle = node.t, level(node), is_idle(node)
+local function adopt(node)
+  nodes[node.id] = node
+  local siblings = offspring[node.p]
+  if siblings then siblings[#siblings + 1] = node else offspring[node.p] = { node } end
+end
+
+local function keep_node(id, packed)
+  if not packed then
+    nodes[id] = false
+    return
+  end
+  local v = cmsgpack.unpack(packed)
+  local node = { id = id, p = v[1], u = v[2], t = v[3], at = v[4], w = v[5], d = v[6], lim = v[9], wt = v[10], off = v[11] }
+  node.e, node.k, node.pool, node.ws, node.job = {}, {}, v[12], v[13], v[14]
+  for _, pool in ipairs(v[7]) do node.e[pool] = true end
+  for k = 1, #v[8], 2 do node.k[v[8][k]] = v[8][k + 1] end
+  -- What the sets of its parent hold of it.
+  node.stored_e, node.stored_tag, node.stored_level = node.e, v[15], v[16]
+  node.living, node.stored_idle, node.had = node.u > 0 or next(node.e) ~= nil, is_idle(node), {}
+  for pool, count in pairs(node.k) do node.had[pool] = count end
+  adopt(node)
 end
 
 -- The node, or nil when it is not at work.
 local function known(id)
-  local node = nodes[id]
-  if node then return node end
-  local packed = redis.call('GET', data .. 'n:' .. id)
-  if not packed then return nil end
-  local v = cmsgpack.unpack(packed)
-  node = { id = id, p = v[1], u = v[2], t = v[3], at = v[4], w = v[5], d = v[6], lim = v[8], wt = v[9], off = v[10] }
-  node.e, node.pool, node.ws, node.job = {}, v[11], v[12], v[13]
-  for _, pool in ipairs(v[7]) do node.e[pool] = true end
-  as_stored(node)
-  nodes[id] = node
-  return node
+  if nodes[id] == nil then keep_node(id, redis.call('HGET', data .. 'n', id)) end
+  return nodes[id] or nil
+end
+
+local function read_nodes(ids)
+  local missing = {}
+  for _, id in ipairs(ids) do
+    if nodes[id] == nil then
+      missing[#missing + 1] = id
+      nodes[id] = false
+    end
+  end
+  each_field(data .. 'n', missing, keep_node)
 end
 
 local function pack(node)
-  local e = {}
-  for _, pool in ipairs(POOLS) do
-    if node.e[pool] then e[#e + 1] = pool end
+  local e, k = {}, {}
+  for pool in pairs(node.e) do e[#e + 1] = pool end
+  for pool, count in pairs(node.k) do
+    if count > 0 then
+      k[#k + 1] = pool
+      k[#k + 1] = count
+    end
   end
-  return cmsgpack.pack({ node.p, node.u, node.t, node.at, node.w, node.d, e, node.lim, node.wt, node.off, node.pool, node.ws, node.job })
+  return cmsgpack.pack({ node.p, node.u, node.t, node.at, node.w, node.d, e, k, node.lim, node.wt, node.off, node.pool, node.ws, node.job,
+    node.stored_tag, node.stored_level })
 end
+
+local function keep_configuration(id, packed) configurations[id] = packed and cmsgpack.unpack(packed) or {} end
 
 local function ensure(id, parent)
   local node = known(id)
   if node then return node end
-  node = { id = id, p = parent, u = 0, t = 0, at = now_us, w = 0, d = 0, e = {}, pool = false, ws = false, job = false }
-  local v = redis.call('HMGET', data .. 'c:' .. id, 'limit', 'weight', 'paused')
-  configured(node, v[1], v[2], v[3])
-  as_stored(node)
-  node.stored_idle = false
-  nodes[id] = node
+  node = { id = id, p = parent, u = 0, t = 0, at = now_us, w = 0, d = 0, e = {}, k = {}, pool = false, ws = false, job = false }
+  if not configurations[id] then keep_configuration(id, redis.call('HGET', data .. 'c', id)) end
+  configured(node, unpack(configurations[id], 1, 3))
+  node.stored_e, node.stored_tag, node.stored_level, node.living, node.stored_idle, node.had = node.e, 0, 0, false, false, {}
+  adopt(node)
   return node
-end
-
--- The class at a place; the first place it is named at stands.
-local function class_at(place)
-  local class = ensure(place.class, place.lane)
-  if not class.ws then class.ws, class.pool, class.job = place.workspace, place.pool, place.job end
-  return class
-end
-
--- From a class up to its workspace.
-local function path_of(class)
-  if not class.path then
-    local agent = string.match(class.p, '^[^/]+')
-    class.path = { class, ensure(class.p, agent), ensure(agent, class.ws), ensure(class.ws, '*') }
-  end
-  return class.path
-end
-
-local function accrue(node)
-  if node.u > 0 and now_us > node.at then
-    node.t = node.t + math.floor(node.u * (now_us - node.at) * 1000 / node.wt + 0.5)
-  end
-  node.at = now_us
-  node.touched = true
-end
-
--- The smallest tag of a living child of `parent` other than `id`; nil: none. The set may lag behind the tags, which only grow: an entry
--- is brought up to date when it stands in front, so a change of a tag costs nothing until somebody asks.
-local function least_living(parent, id)
-  local key = data .. 'l:' .. parent
-  while true do
-    local v = redis.call('ZRANGE', key, 0, 1, 'WITHSCORES')
-    local k = v[1] == id and 3 or 1
-    if not v[k] then return nil end
-    local node, tag = known(v[k]), tonumber(v[k + 1])
-    if not node or node.t <= tag then return tag end
-    redis.call('ZADD', key, plain(node.t), v[k])
-  end
 end
