@@ -50,7 +50,7 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-const UNPACK = "return cjson.encode(cmsgpack.unpack(redis.call('HGET', KEYS[1], ARGV[1])))"
+const UNPACK = "return cjson.encode({ struct.unpack('>ddddd', redis.call('HGET', KEYS[1], ARGV[1])) })"
 
 /* What Redis holds of the nodes, and what the model says they are. */
 const working = async (fleet: string, model: GateModel) => {
@@ -62,7 +62,7 @@ const working = async (fleet: string, model: GateModel) => {
     if (name === 'n') {
       for (const id of await redis.client.hkeys(key)) {
         const node = z.array(z.unknown()).parse(JSON.parse(String(await redis.client.eval(UNPACK, 1, key, id))))
-        found[id] = { used: node[1], tag: node[2], waiting: node[4], due: node[5] }
+        found[id] = { used: node[0], tag: node[1], waiting: node[3], due: node[4] }
       }
     }
     if (name.startsWith('e:')) {

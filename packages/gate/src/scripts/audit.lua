@@ -10,7 +10,7 @@ for _, id in ipairs(ids) do
   local run = run_of(id)
   local class = known(run.c)
   local age = plain(math.max(0, now_ms - run.t))
-  for _, value in ipairs({ id, run.a, run.s, run.n or '', age, run.c, class.p, class.ws, class.pool }) do found[#found + 1] = value end
+  for _, value in ipairs({ id, run.a, run.s, run.n, age, run.c, class.p, class.ws, class.pool }) do found[#found + 1] = value end
   last = run.a
 end
 return { 'warm', found, #ids == PAGE_MAX and last or '' }

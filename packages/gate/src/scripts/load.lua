@@ -4,7 +4,8 @@
 -- ARGV[3]: {epoch, entries: see configure.lua, holdings: see restore.lua, capacities: see set-capacities.lua}
 -- Reply: 'loaded' or 'refused'
 if meta[3] and ask.epoch <= epoch then return { 'refused' } end
-epoch, counter, pools = ask.epoch, 0, {}
+epoch, counter = ask.epoch, 0
+for _, pool in ipairs(POOLS) do pools[pool] = { 0, 0, 0, 0 } end
 data = fleet .. plain(epoch) .. ':'
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'format', FORMAT, 'run_id', ARGV[1], 'epoch', plain(epoch), 'counter', '0')
@@ -18,6 +19,6 @@ read_places(ask.holdings)
 for _, h in ipairs(ask.holdings) do
   if not run_of(h.run) then hold(h) end
 end
-for _, pool in ipairs(POOLS) do set_pool('capacity', pool, ask.capacities[pool] or 0) end
+for _, pool in ipairs(POOLS) do set_pool(CAPACITY, pool, ask.capacities[pool] or 0) end
 flush()
 return { 'loaded' }

@@ -34,6 +34,6 @@ for id, count in pairs(counted) do
   report(id, 'node', node and node.u or 0, count, node and node.lim)
 end
 for _, pool in ipairs(POOLS) do
-  report(pool, 'pool', pool_number('used', pool), pool_counted[pool] or 0, pool_number('capacity', pool))
+  report(pool, 'pool', pool_number(USED, pool), pool_counted[pool] or 0, pool_number(CAPACITY, pool))
 end
 return { 'warm', #ids, found }

@@ -11,7 +11,7 @@ for _, h in ipairs(ask.holdings) do
   local admission = tonumber(h.admission)
   local at_epoch, at_counter = math.floor(admission / 4294967296), admission % 4294967296
   local run = run_of(h.run)
-  if at_epoch <= epoch and not (run and run.a and tonumber(run.a) >= admission) then
+  if at_epoch <= epoch and not (run and run.a ~= '' and tonumber(run.a) >= admission) then
     if at_epoch == epoch then counter = math.max(counter, at_counter) end
     if run then forget(run) end
     hold(h)

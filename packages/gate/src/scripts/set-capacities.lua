@@ -3,5 +3,5 @@
 -- ARGV[3]: {capacities: {pool: slots}}
 -- Reply: see admit_and_reply; the result is empty.
 if not warm then return { 'cold' } end
-for _, pool in ipairs(POOLS) do set_pool('capacity', pool, ask.capacities[pool] or 0) end
+for _, pool in ipairs(POOLS) do set_pool(CAPACITY, pool, ask.capacities[pool] or 0) end
 return admit_and_reply({})

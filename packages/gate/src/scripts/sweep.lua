@@ -18,6 +18,7 @@ if after == '' and math.abs(now_ms - tonumber(pass[1] or '0')) >= 1000 then
 end
 if after ~= '' then
   local last = ''
+  write_sorted(data .. 'slots')
   local slots = redis.call('ZRANGEBYSCORE', data .. 'slots', '(' .. after, '+inf', 'LIMIT', 0, SWEEP_MAX)
   read_all(slots)
   for _, id in ipairs(slots) do

@@ -3,21 +3,21 @@
 local admitted, given = {}, {}
 local cut = 0
 
-local function admit_one(pool)
-  local workspace = choose(pool, '*')
+local function admit_one(i)
+  local workspace = choose(i, '*')
   if not workspace then return false end
   if #given >= ADMIT_MAX then
     cut = 1
     return false
   end
-  local agent = choose(pool, workspace)
-  local lane = choose(pool, agent)
-  local class = choose(pool, lane)
+  local agent = choose(i, workspace)
+  local lane = choose(i, agent)
+  local class = choose(i, lane)
   read_nodes({ workspace, agent, lane, class })
   given[#given + 1] = class
   shift(nodes[class], 1, -1)
   for _, node in ipairs(nodes[class].path) do
-    if node.e[pool] then enter(view_of(pool, node.p), node) end
+    if node.c[i] == 1 then enter(view_of(i, node.p), node) end
   end
   return true
 end
@@ -57,13 +57,13 @@ end
 -- Gives every free slot that may be given, up to ADMIT_MAX; `cut` says that there may be more.
 local function admit()
   local waits = 0
-  for _, pool in ipairs(POOLS) do waits = waits + pool_number('due', pool) end
+  for _, pool in ipairs(POOLS) do waits = waits + pool_number(DUE, pool) end
   if waits > 0 then promote() end
   local more = true
   while more do
     more = false
-    for _, pool in ipairs(POOLS) do
-      if pool_number('used', pool) < pool_number('capacity', pool) and admit_one(pool) then more = true end
+    for i, pool in ipairs(POOLS) do
+      if pool_number(USED, pool) < pool_number(CAPACITY, pool) and admit_one(i) then more = true end
     end
   end
   if #given > 0 then reserve_all() end

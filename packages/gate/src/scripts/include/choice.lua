@@ -22,20 +22,20 @@ local function enter(view, node)
   table.insert(candidates, low, place)
 end
 
-local function view_of(pool, parent)
-  local key = data .. 'e:' .. pool .. ':' .. parent
+local function view_of(i, parent)
+  local key = data .. 'e:' .. POOLS[i] .. ':' .. parent
   local view = views[key]
   if view then return view end
-  view = { key = key, pool = pool, candidates = {}, seen = {}, stored = {}, at = 1, read = 0, page = PAGE_FIRST }
+  view = { key = key, pool = i, candidates = {}, seen = {}, stored = {}, at = 1, read = 0, page = PAGE_FIRST }
   for _, node in ipairs(offspring[parent] or {}) do
-    if node.e[pool] then
+    if node.c[i] == 1 then
       view.seen[node.id] = true
       view.candidates[#view.candidates + 1] = { level(node), node.t, node.id }
     end
   end
   table.sort(view.candidates, after)
   local above = nodes[parent]
-  view.ended = above and #view.candidates == (above.k[pool] or 0)
+  view.ended = above and #view.candidates == above.c[N + i]
   views[key] = view
   return view
 end
@@ -49,7 +49,7 @@ local function first_stored(view)
       if not node then return place end
       if not view.seen[node.id] then
         view.seen[node.id] = true
-        if node.e[view.pool] then enter(view, node) end
+        if node.c[view.pool] == 1 then enter(view, node) end
       end
       view.at = view.at + 1
     elseif view.ended then
@@ -72,7 +72,7 @@ local function first_candidate(view)
     local place = candidates[#candidates]
     if not place then return nil end
     local node = nodes[place[3]]
-    local current = node.e[view.pool]
+    local current = node.c[view.pool] == 1
     if current and place[1] == level(node) and place[2] == node.t then return place end
     candidates[#candidates] = nil
     if current then enter(view, node) end
@@ -80,8 +80,20 @@ local function first_candidate(view)
 end
 
 -- Takes the best child out of its view and answers its id; nil: there is none.
-local function choose(pool, parent)
-  local view = view_of(pool, parent)
+local function choose(i, parent)
+  local view = view_of(i, parent)
+  if view.read == 0 and #view.candidates == 0 and not view.ended then
+    -- Nothing was changed here yet: the set alone says it.
+    local found = redis.call('ZRANGE', view.key, 0, 0)[1]
+    view.read, view.ended = 1, not found
+    local id = found and string.sub(found, 9)
+    if not id or nodes[id] then
+      view.read = 0
+    else
+      view.seen[id] = true
+      return id
+    end
+  end
   local stored, candidate = first_stored(view), first_candidate(view)
   if stored and (not candidate or after(candidate, stored)) then
     view.at = view.at + 1

@@ -1,23 +1,31 @@
 -- Writes what a script changed. Needs tree.lua.
 
--- Whether the node is the only eligible child in the one pool it is eligible in, now and in the stored set: its entry need not be exact.
+local function member(tag, node) return struct.pack('>d', tag) .. node.id end
+
+-- Whether the node was and is eligible in one pool and the same, and has no sibling there: its entry need not be exact.
 local function is_alone(node)
-  local pool = next(node.e)
-  if not pool or next(node.e, pool) ~= nil or not node.stored_e[pool] or next(node.stored_e, next(node.stored_e)) ~= nil then return false end
-  local parent = nodes[node.p]
-  return parent and parent.k[pool] == 1
+  local parent, pool = nodes[node.p], nil
+  if not parent then return false end
+  for i = 1, N do
+    if node.c[i] ~= node.stored_c[i] then return false end
+    if node.c[i] == 1 then
+      if pool then return false end
+      pool = i
+    end
+  end
+  return pool and parent.c[N + pool] == 1
 end
 
 local function order(node)
   if is_alone(node) then return end
   local height, same = level(node), node.t == node.stored_tag
-  if next(node.e) ~= nil or next(node.stored_e) ~= nil then
-    local old = tag_bytes(node.stored_tag) .. node.id
-    local new = same and old or tag_bytes(node.t) .. node.id
-    for _, pool in ipairs(POOLS) do
-      local has, wanted, key = node.stored_e[pool], node.e[pool], 'e:' .. pool .. ':' .. node.p
-      if has and not (wanted and same) then zrem(key, old) end
-      if wanted and not (has and same and height == node.stored_level) then zadd(key, height, new) end
+  local moves = not same or height ~= node.stored_level
+  for i = 1, N do
+    local has, wants = node.stored_c[i] == 1, node.c[i] == 1
+    if has ~= wants or (wants and moves) then
+      local key = 'e:' .. POOLS[i] .. ':' .. node.p
+      if has and not (wants and same) then zrem(key, member(node.stored_tag, node)) end
+      if wants then zadd(key, height, member(node.t, node)) end
     end
   end
   node.stored_tag, node.stored_level = node.t, height
@@ -47,6 +55,6 @@ local function flush()
   for _, node in ipairs(touched) do flush_node(node) end
   write_all()
   if pools_changed then
-    redis.call('HSET', KEYS[1], 'pools', cmsgpack.pack(pools), 'counter', plain(counter))
+    redis.call('HSET', KEYS[1], 'pools', packed_pools(), 'counter', plain(counter))
   end
 end

@@ -1,8 +1,8 @@
 -- Begins every script: the cold check, the clock, the names of keys, the request.
 -- The loader writes the constants above this line: FORMAT, POOLS, RESERVED_MS, ADMIT_MAX, PROMOTE_MAX, SWEEP_MAX, IDLE_MAX, PAGE_MAX.
--- KEYS[1]  {fleet}:gate, a hash: format, epoch, run_id (of the server that was loaded), counter (of admissions), pools (packed numbers)
+-- KEYS[1]  {fleet}:gate, a hash: format, epoch, run_id (of the server that was loaded), counter (of admissions), pools (their numbers)
 -- ARGV[1]  run_id of the server on this connection   ARGV[2]  epoch ms, or '' for Redis TIME   ARGV[3]  the request as JSON
--- Keys of an epoch, all after {fleet}:<epoch>: and all made here or in the includes; packed values are MessagePack:
+-- Keys of an epoch, all after {fleet}:<epoch>: and all made here or in the includes; packed values are made by struct or MessagePack:
 --   r   a hash: runs, packed (record.lua)                 b:<class> waiting runs by score
 --   n   a hash: nodes of the tree at work, packed (node.lua)   c   a hash: nodes' configuration, [limit, weight, paused, version]
 --   e:<pool>:<node> eligible children by slots / weight, the member beginning with the tag (8 bytes that sort as the number does);
@@ -30,12 +30,18 @@ end
 local now_ms = math.floor(now_us / 1000)
 local ask = cjson.decode(ARGV[3])
 
--- Numbers of the pools: <what>:<pool>, what being capacity, used, queued or due.
-local pools = warm and meta[5] and cmsgpack.unpack(meta[5]) or {}
-local pools_changed = false
-local function pool_number(what, pool) return pools[what .. ':' .. pool] or 0 end
-local function set_pool(what, pool, value)
-  pools[what .. ':' .. pool] = value
-  pools_changed = true
+-- Numbers of each pool, by name.
+local CAPACITY, USED, QUEUED, DUE = 1, 2, 3, 4
+local pools, pools_changed = {}, false
+for i, pool in ipairs(POOLS) do
+  if warm and meta[5] then pools[pool] = { struct.unpack('>dddd', meta[5], 32 * i - 31) }
+  else pools[pool] = { 0, 0, 0, 0 } end
+end
+local function pool_number(what, pool) return pools[pool][what] end
+local function set_pool(what, pool, value) pools[pool][what], pools_changed = value, true end
+local function packed_pools()
+  local packed = {}
+  for i, pool in ipairs(POOLS) do packed[i] = struct.pack('>dddd', unpack(pools[pool], 1, 4)) end
+  return table.concat(packed)
 end
 local function add_pool(what, pool, by) set_pool(what, pool, math.max(0, pool_number(what, pool) + by)) end

@@ -13,12 +13,13 @@ end
 -- Runs by id: read once per script, kept here; false for one that the gate does not know.
 local runs = {}
 
--- A run: s state, c class, z score in its class, q queued at (ms), nb not before (ms), a admission, n node, t since (ms).
+-- A run: s state, c class, z score in its class, q queued at (ms), nb not before (ms), a admission, n node, t since (ms); '' or 0 for none.
+local RUN_PACKED = '>sssssssd'
 local function keep_run(id, packed)
   runs[id] = false
   if not packed then return end
-  local v = cmsgpack.unpack(packed)
-  runs[id] = { id = id, s = v[1], c = v[2], z = v[3], q = v[4], nb = v[5], a = v[6], n = v[7], t = v[8] }
+  local s, c, z, q, nb, a, n, t = struct.unpack(RUN_PACKED, packed)
+  runs[id] = { id = id, s = s, c = c, z = z, q = q, nb = nb, a = a, n = n, t = t }
 end
 
 local function read_runs(ids)

@@ -2,24 +2,23 @@
 
 local function put(run)
   runs[run.id] = run
-  local packed = { run.s, run.c, run.z or false, run.q or false, run.nb or false, run.a or false, run.n or false, run.t or false }
-  hset('r', run.id, cmsgpack.pack(packed))
+  hset('r', run.id, struct.pack(RUN_PACKED, run.s, run.c, run.z, run.q, run.nb, run.a, run.n, run.t))
 end
 
 local function add_due(class, by)
   class.d = math.max(0, class.d + by)
   class.touched = true
-  add_pool('due', class.pool, by)
+  add_pool(DUE, class.pool, by)
 end
 
 -- A run that the gate knows in any state is left as it is.
 local function offer(o)
   if run_of(o.run) then return end
   local due = tonumber(o.due)
-  local later_than_now = due > now_ms
-  put({ id = o.run, s = later_than_now and 'due' or 'parked', c = o.class, z = o.z, q = o.queued, nb = later_than_now and o.due })
+  local not_yet = due > now_ms
+  put({ id = o.run, s = not_yet and 'due' or 'parked', c = o.class, z = o.z, q = o.queued, nb = not_yet and o.due or '', a = '', n = '', t = 0 })
   local class = class_at(o)
-  if later_than_now then
+  if not_yet then
     zadd('due', o.due, o.run)
     add_due(class, 1)
   else
@@ -51,7 +50,7 @@ end
 
 -- Puts a run, new in its class or on its way back, where its score says: a run that was reserved is its head again.
 local function park(run, used)
-  run.s, run.a, run.n, run.t, run.nb = 'parked', nil, nil, nil, nil
+  run.s, run.a, run.n, run.t, run.nb = 'parked', '', '', 0, ''
   put(run)
   zadd('b:' .. run.c, run.z, run.id)
   shift(known(run.c), used, 1)
@@ -59,6 +58,7 @@ end
 
 -- Parks runs whose time has come, a bounded number.
 local function promote()
+  write_sorted(data .. 'due')
   local ids = redis.call('ZRANGEBYSCORE', data .. 'due', '-inf', now_ms, 'LIMIT', 0, PROMOTE_MAX)
   send('ZREM', data .. 'due', ids)
   read_all(ids)
@@ -100,7 +100,7 @@ end
 -- A started slot of an admission that Postgres holds, over any limit.
 local function hold(h)
   local class = class_at(h)
-  put({ id = h.run, s = 'started', c = h.class, a = h.admission, n = h.node, t = now_ms })
+  put({ id = h.run, s = 'started', c = h.class, z = '', q = '', nb = '', a = h.admission, n = h.node, t = now_ms })
   zadd('slots', h.admission, h.run)
   shift(class, 1, 0)
 end

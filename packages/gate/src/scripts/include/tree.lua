@@ -1,41 +1,53 @@
--- Keeps what every node knows of its children, and the ordering sets, equal to what its children are. Needs path.lua and writes.lua.
+-- Keeps what every node knows of its children, and of itself, equal to what its children are. Needs path.lua and writes.lua.
 
--- Whether there is something to give below the node in the pool, its own limit and pause aside.
-local function supplied(node, pool)
-  if node.pool then return node.pool == pool and node.w > 0 end
-  return (node.k[pool] or 0) > 0
+-- A node's own numbers by pool, to be changed; those that it had are kept for the flush.
+local function counts_of(node)
+  if node.c == node.stored_c then node.c = { unpack(node.c, 1, 2 * N) } end
+  return node.c
 end
 
--- The parent of a child that enters or leaves counts it. An entry that was alone may lag: its node is read before it has a rival.
-local function count(node, pool, by)
+-- The parent of a child that enters or leaves a pool counts it. The entry of a child that was alone may lag: it is read before it has a
+-- rival.
+local met = {}
+local function count(node, i, by)
+  counts_of(node)[i] = by == 1 and 1 or 0
   local parent = node.p ~= '*' and known(node.p)
   if not parent then return end
-  if by > 0 and parent.had[pool] == 1 then
-    local member = redis.call('ZRANGE', data .. 'e:' .. pool .. ':' .. node.p, 0, 0)[1]
+  local key = data .. 'e:' .. POOLS[i] .. ':' .. node.p
+  if by == 1 and parent.stored_c[N + i] == 1 and not met[key] then
+    met[key] = true
+    local member = redis.call('ZRANGE', key, 0, 0)[1]
     local other = member and known(string.sub(member, 9))
     if other then other.touched = true end
-    parent.had[pool] = 0
   end
-  parent.k[pool], parent.touched = (parent.k[pool] or 0) + by, true
+  local c = counts_of(parent)
+  c[N + i], parent.touched = c[N + i] + by, true
+end
+
+-- Whether the node, not being blocked, is eligible in the pool: 1 or 0.
+local function wanted(node, i)
+  if node.pool then return node.w > 0 and node.pool == POOLS[i] and 1 or 0 end
+  return node.c[N + i] > 0 and 1 or 0
 end
 
 -- Brings what is known of the node up to date. Answers whether it entered or left a pool.
 local function refresh(node)
-  local closed, want, eligible, moved = blocked(node), {}, false, false
-  for _, pool in ipairs(POOLS) do
-    if not closed and supplied(node, pool) then want[pool], eligible = true, true end
-    if want[pool] ~= node.e[pool] then moved = true end
-  end
-  if eligible and node.u == 0 and next(node.e) == nil then
-    node.t = math.max(node.t, least_living(node.p, node.id) or 0)
+  local open, c = not blocked(node), node.c
+  local was, is, moved = false, false, false
+  for i = 1, N do
+    local want = open and wanted(node, i) or 0
+    if c[i] == 1 then was = true end
+    if want == 1 then is = true end
+    if want ~= c[i] then moved = true end
   end
   if moved then
-    for _, pool in ipairs(POOLS) do
-      if want[pool] ~= node.e[pool] then count(node, pool, want[pool] and 1 or -1) end
+    if is and not was and node.u == 0 then node.t = math.max(node.t, least_living(node.p, node.id) or 0) end
+    for i = 1, N do
+      local want = open and wanted(node, i) or 0
+      if want ~= node.c[i] then count(node, i, want == 1 and 1 or -1) end
     end
-    node.e = want
   end
-  local living = eligible or node.u > 0
+  local living = is or node.u > 0
   if living and not node.living then
     redis.call('ZADD', data .. 'l:' .. node.p, plain(node.t), node.id)
   elseif node.living and not living then
@@ -53,8 +65,8 @@ local function shift(class, used, waiting)
     node.w = math.max(0, node.w + waiting)
     refresh(node)
   end
-  if used ~= 0 then add_pool('used', class.pool, used) end
-  if waiting ~= 0 then add_pool('queued', class.pool, waiting) end
+  if used ~= 0 then add_pool(USED, class.pool, used) end
+  if waiting ~= 0 then add_pool(QUEUED, class.pool, waiting) end
 end
 
 -- Refreshes a node and all above it after its configuration changed.

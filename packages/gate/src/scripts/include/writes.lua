@@ -1,20 +1,22 @@
--- Writes wait here for the script's end, the last one of a member standing, and leave with one command for each key and kind.
--- Whatever a script reads back it writes at once or asks its memory for. Needs record.lua.
-local sorted, hashed = {}, {}
+-- Writes wait here for the script's end and leave with one command for each key and kind, removals first: what a script both takes away and
+-- puts back stays. Whatever a script reads back it writes before, or asks its memory for. Needs record.lua.
+local removals = { ZREM = {}, HDEL = {} }
+local additions = { ZADD = {}, HSET = {} }
 
-local function later(all, key, member, value)
-  local waiting = all[key]
-  if not waiting then
-    waiting = {}
-    all[key] = waiting
+local function append(all, key, first, second)
+  local list = all[data .. key]
+  if list then
+    local n = #list
+    list[n + 1], list[n + 2] = first, second
+  else
+    all[data .. key] = { first, second }
   end
-  waiting[member] = value
 end
 
-local function zadd(key, score, member) later(sorted, data .. key, member, score) end
-local function zrem(key, member) later(sorted, data .. key, member, false) end
-local function hset(key, field, value) later(hashed, data .. key, field, value) end
-local function hdel(key, field) later(hashed, data .. key, field, false) end
+local function zadd(key, score, member) append(additions.ZADD, key, score, member) end
+local function zrem(key, member) append(removals.ZREM, key, member) end
+local function hset(key, field, value) append(additions.HSET, key, field, value) end
+local function hdel(key, field) append(removals.HDEL, key, field) end
 
 local function send(command, key, arguments)
   for from = 1, #arguments, ARGUMENTS_MAX do
@@ -22,35 +24,21 @@ local function send(command, key, arguments)
   end
 end
 
+local function write_one(command, waiting, key)
+  if waiting[key] then send(command, key, waiting[key]) end
+  waiting[key] = nil
+end
+
 local function write_sorted(key)
-  local added, removed = {}, {}
-  for member, score in pairs(sorted[key] or {}) do
-    if score then
-      added[#added + 1] = score
-      added[#added + 1] = member
-    else
-      removed[#removed + 1] = member
-    end
-  end
-  send('ZREM', key, removed)
-  send('ZADD', key, added)
-  sorted[key] = nil
+  write_one('ZREM', removals.ZREM, key)
+  write_one('ZADD', additions.ZADD, key)
 end
 
 local function write_all()
-  for key in pairs(sorted) do write_sorted(key) end
-  for key, waiting in pairs(hashed) do
-    local set, removed = {}, {}
-    for field, value in pairs(waiting) do
-      if value then
-        set[#set + 1] = field
-        set[#set + 1] = value
-      else
-        removed[#removed + 1] = field
-      end
-    end
-    send('HDEL', key, removed)
-    send('HSET', key, set)
+  for command, waiting in pairs(removals) do
+    for key, arguments in pairs(waiting) do send(command, key, arguments) end
   end
-  hashed = {}
+  for command, waiting in pairs(additions) do
+    for key, arguments in pairs(waiting) do send(command, key, arguments) end
+  end
 end
