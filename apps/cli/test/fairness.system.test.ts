@@ -56,6 +56,70 @@ test(
   sized({ test: 120_000, prove: 300_000 }),
 )
 
+/* What the runs of a tenant last, in seconds: even, one long in four, long, and short. */
+const LENGTHS = [
+  [0.6, 0.6, 0.6, 0.6],
+  [0.4, 0.4, 0.4, 1.2],
+  [1.2, 1, 1.1, 1.2],
+  [0.3, 0.4, 0.3, 0.4],
+]
+const LONGEST_S = 1.2
+const SLOTS = 8
+const WINDOW_S = sized({ test: 15, prove: 50 * LONGEST_S })
+
+test(
+  'slot-seconds of 20 tenants that always have work, with mixed run lengths, are even: Jain >= 0.98',
+  async () => {
+    await using fleet = await startFleet({ workers: 1, slots: SLOTS })
+    const books = new Books(fleet.facts()?.database_url ?? '')
+    try {
+      const tenants = await makeTenants(fleet, 20)
+      const pause = (paused: boolean) =>
+        Promise.all(
+          tenants.map(({ workspaceId }) =>
+            fleet.admin.patch(`/v1/workspaces/${workspaceId}`, { limits: { concurrency: null }, paused }),
+          ),
+        )
+      await pause(true)
+      const share = (WINDOW_S * SLOTS) / tenants.length
+      for (const [index, { client }] of tenants.entries()) {
+        const lengths = LENGTHS[index % LENGTHS.length] ?? []
+        const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length
+        const submit = (n: number) =>
+          client.post('/v1/commands', { agent: 'two', message: `sleep ${lengths[n % lengths.length]}` })
+        const answers = await Promise.all(
+          Array.from({ length: Math.ceil((2 * share) / mean) + SLOTS }, (_, n) => submit(n)),
+        )
+        for (const answer of answers) expectStatus(answer, 202)
+      }
+      await pause(false)
+      const from = (await now(books)) + 1000
+      const to = from + WINDOW_S * 1000
+      await until(async () => ((await now(books)) > to ? true : undefined), {
+        deadlineMs: WINDOW_S * 1000 + 60_000,
+        everyMs: 500,
+        what: 'the window to pass',
+      })
+      const left = await books.query<{ tenants: number }>(
+        `SELECT count(DISTINCT workspace_id)::integer AS tenants FROM runs WHERE status = 'queued'`,
+      )
+      expect(left).toEqual([{ tenants: tenants.length }])
+      const held = slotTimes(
+        await books.attempts(),
+        tenants.map(({ workspaceId }) => workspaceId),
+        from,
+        to,
+      )
+      const sum = held.reduce((total, ms) => total + ms, 0)
+      const jain = sum ** 2 / (held.length * held.reduce((total, ms) => total + ms ** 2, 0))
+      expect(jain, held.map(Math.round).join(' ')).toBeGreaterThanOrEqual(0.98)
+    } finally {
+      await books.close()
+    }
+  },
+  sized({ test: 180_000, prove: 400_000 }),
+)
+
 test('slot-seconds of tenants that always have work follow the weights 1:2:4', async () => {
   await using fleet = await startFleet({ workers: 1, slots: 7 })
   const books = new Books(fleet.facts()?.database_url ?? '')
@@ -71,19 +135,18 @@ test('slot-seconds of tenants that always have work follow the weights 1:2:4', a
     )
     for (const tenant of chosen) await fleet.admin.patch(`/v1/workspaces/${tenant.workspaceId}`, { paused: false })
     // the first to be resumed had the pool for itself for a moment: a second later that is over
-    const [{ from } = { from: 0 }] = await books.query<{ from: number }>(
-      'SELECT (extract(epoch FROM now()) * 1000 + 1000)::float8 AS from',
-    )
+    const from = (await now(books)) + 1000
     await until(async () => ((await ended()) >= 200 ? true : undefined), {
       deadlineMs: 90_000,
       what: '200 runs to end',
     })
     const lines = await books.attempts()
     const to = Math.max(...lines.map((line) => line.endedMs ?? 0))
-    const within = (line: AttemptLine): number =>
-      Math.max(0, Math.min(line.endedMs ?? to, to) - Math.max(line.startedMs, from))
-    const held = chosen.map((tenant) =>
-      lines.filter((line) => line.workspaceId === tenant.workspaceId).reduce((sum, line) => sum + within(line), 0),
+    const held = slotTimes(
+      lines,
+      chosen.map(({ workspaceId }) => workspaceId),
+      from,
+      to,
     )
     const unit = held.reduce((sum, ms) => sum + ms, 0) / 7
     for (const [index, ms] of held.entries()) expect(Math.abs(ms / (unit * 2 ** index) - 1)).toBeLessThan(0.1)
@@ -95,3 +158,18 @@ test('slot-seconds of tenants that always have work follow the weights 1:2:4', a
     return row?.n ?? 0
   }
 }, 150_000)
+
+/** The clock of Postgres, by which attempts are timed. */
+async function now(books: Books): Promise<number> {
+  const [row] = await books.query<{ ms: number }>('SELECT (extract(epoch FROM now()) * 1000)::float8 AS ms')
+  return row?.ms ?? 0
+}
+
+/** The milliseconds of the window for which attempts of each workspace ran. */
+function slotTimes(lines: readonly AttemptLine[], workspaceIds: readonly string[], from: number, to: number): number[] {
+  const within = ({ startedMs, endedMs }: AttemptLine) =>
+    Math.max(0, Math.min(endedMs ?? to, to) - Math.max(startedMs, from))
+  return workspaceIds.map((id) =>
+    lines.filter(({ workspaceId }) => workspaceId === id).reduce((sum, line) => sum + within(line), 0),
+  )
+}

@@ -79,7 +79,7 @@ export function stagedGate(gate: Gate, staging: Staging, onJobs: (admitted: read
     offer: (offers) => run('gate.offer', () => gate.offer(offers)),
     withdraw: (runIds) => run('gate.withdraw', () => gate.withdraw(runIds)),
     next: () => run('gate.next', () => gate.next()),
-    start: (runId, admission, nodeId) => run('gate.start', () => gate.start(runId, admission, nodeId)),
+    start: (starts, nodeId) => run('gate.start', () => gate.start(starts, nodeId)),
     release: (releases, offers) => run('gate.release', () => gate.release(releases, offers)),
     sweep: () => run('gate.sweep', () => gate.sweep()),
     configure: (entries) => run('gate.configure', () => gate.configure(entries)),

@@ -100,7 +100,7 @@ export const createGate = (options: GateOptions): Gate => {
     offer: (offers) => offer(call, callMs, offers),
     withdraw: (runIds) => withdraw(call, callMs, runIds),
     next: () => next(call, callMs),
-    start: (runId, admission, nodeId) => start(call, workerMs, runId, admission, nodeId),
+    start: (starts, nodeId) => start(call, workerMs, starts, nodeId),
     release: (releases, offers) => release(call, workerMs, releases, offers),
     sweep: () => sweep(call, callMs),
     configure: (entries) => configure(call, callMs, entries),

@@ -30,5 +30,8 @@ export type GateOffer = GatePlace & {
 /** A running run as Postgres stores it: the slot that it must have in the gate. */
 export type GateHolding = GatePlace & { readonly runId: string; readonly admission: Admission; readonly nodeId: string }
 
+/** The slot to start: exactly this admission of this run. */
+export type GateStart = { readonly runId: string; readonly admission: Admission }
+
 /** The slot to free: exactly this admission of this run. */
 export type GateRelease = { readonly runId: string; readonly admission: Admission }

@@ -3,7 +3,7 @@ import type { Admission } from '@muster/core'
 import type { Queue } from 'bullmq'
 import type { GateConfig, GateLoad, PoolCapacities } from './gate-config.ts'
 import type { GateClassStats, GateExplanation, GateMiscount, GatePoolCounts, GateRun, GateSlot } from './gate-facts.ts'
-import type { GateHolding, GateOffer, GateRelease } from './gate-offer.ts'
+import type { GateHolding, GateOffer, GateRelease, GateStart } from './gate-offer.ts'
 import type { Admitted, GateAnswer, GateReply } from './gate-reply.ts'
 
 /**
@@ -23,10 +23,13 @@ export type Gate = {
   /** Gives every free slot that may be given. */
   next(): Promise<GateReply>
   /**
-   * Makes a reserved slot a started one: the first node wins and may ask again. Refused for another node or admission, and when a node
-   * on the path is paused (the run then goes back to the head of its class).
+   * Makes reserved slots started ones of a node: the first node wins and may ask again. Refused for another node or admission, and when
+   * a node on the path is paused (the run then goes back to the head of its class). `outcomes` are in the order asked.
    */
-  start(runId: string, admission: Admission, nodeId: string): Promise<'started' | 'refused' | 'cold'>
+  start(
+    starts: readonly GateStart[],
+    nodeId: string,
+  ): Promise<GateAnswer<{ readonly outcomes: readonly ('started' | 'refused')[] }>>
   /** Frees the slots of exactly these admissions, then parks the offers. `released` names the runs whose slot was freed by this call. */
   release(
     releases: readonly GateRelease[],

@@ -25,7 +25,6 @@ export const scanRunIds = async (
   epoch: number,
   cursor: string,
 ): Promise<{ runIds: string[]; cursor: string }> => {
-  const prefix = `${fleetKey}:${epoch}:r:`
-  const [following, keys] = await redis.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', KEYS_AT_ONCE)
-  return { runIds: keys.map((key) => key.slice(prefix.length)), cursor: following }
+  const [following, fields] = await redis.hscan(`${fleetKey}:${epoch}:r`, cursor, 'COUNT', KEYS_AT_ONCE)
+  return { runIds: fields.filter((_, at) => at % 2 === 0), cursor: following }
 }

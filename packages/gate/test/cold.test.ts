@@ -1,7 +1,7 @@
 import { admissionOf } from '@muster/core'
 import { expect, test } from 'vitest'
 import type { Gate } from '../src/index.ts'
-import { capacities, holdingOf, node, offerOf, one, place, run, warm } from './fleet.ts'
+import { capacities, holdingOf, node, offerOf, one, place, run, startOne, warm } from './fleet.ts'
 import { connect, openGate, redisOfTest } from './open-gate.ts'
 
 const empty = (epoch: number) => ({ epoch, config: [], holdings: [], capacities: capacities(1) })
@@ -27,7 +27,7 @@ const expectCold = async (gate: Gate) => {
     gate.recount(),
   ])
   expect(replies).toEqual(replies.map(() => ({ kind: 'cold' })))
-  expect(await gate.start(run(1), slot.admission, node('n'))).toBe('cold')
+  expect(await startOne(gate, run(1), slot.admission, node('n'))).toBe('cold')
   expect((await gate.state()).warm).toBe(false)
 }
 

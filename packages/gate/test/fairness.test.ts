@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Admitted, GateConfig, GateNode } from '../src/index.ts'
-import { agent, classKey, node as nodeOf, offerOf, one, place, run, warm, workspace } from './fleet.ts'
+import { agent, classKey, node as nodeOf, offerOf, one, place, run, startOne, warm, workspace } from './fleet.ts'
 import { openGate } from './open-gate.ts'
 
 const NODE = nodeOf('worker')
@@ -27,52 +27,10 @@ test('one run behind a flood of 10,000 gets the next slot that is released', { t
   expect(one(next).runId).toBe(run('b'))
 })
 
-test('slot-seconds follow the weights 1:2:4 within 10 %, whatever the runs last', { timeout: 120_000 }, async () => {
-  const weights = { light: 1, middle: 2, heavy: 4 }
-  const lasts = { light: 1700, middle: 300, heavy: 900 }
-  const names = ['light', 'middle', 'heavy'] as const
-  const { gate, clock } = await openGate({
-    config: names.map((name) => config({ kind: 'workspace', workspaceId: workspace(name) }, { weight: weights[name] })),
-  })
-  const nameOf = (admitted: Admitted) => names.find((name) => admitted.jobName.startsWith(name)) ?? 'light'
-  for (const name of names) {
-    for (let batch = 0; batch < 3; batch++)
-      await gate.offer(many(`${name}`, 1000).map((o, k) => ({ ...o, runId: run(`${name}${batch}.${k}`) })))
-  }
-  let held = warm(await gate.setCapacities({ none: 5 })).admitted.map((one) => ({
-    one,
-    ends: clock.now + lasts[nameOf(one)],
-  }))
-  const seconds = { light: 0, middle: 0, heavy: 0 }
-  for (let step = 0; step < 3000; step++) {
-    clock.now += 100
-    for (const { one } of held) seconds[nameOf(one)] += 0.1
-    const over = held.filter((slot) => slot.ends <= clock.now)
-    held = held.filter((slot) => slot.ends > clock.now)
-    const replies = [
-      warm(
-        await gate.release(
-          over.map((slot) => slot.one),
-          [],
-        ),
-      ).admitted,
-    ]
-    if (step % 10 === 0) replies.push(warm(await gate.sweep()).admitted)
-    for (const given of replies.flat()) {
-      await gate.start(given.runId, given.admission, NODE)
-      held.push({ one: given, ends: clock.now + lasts[nameOf(given)] })
-    }
-  }
-  expect(seconds.middle / seconds.light / 2).toBeGreaterThan(0.9)
-  expect(seconds.middle / seconds.light / 2).toBeLessThan(1.1)
-  expect(seconds.heavy / seconds.light / 4).toBeGreaterThan(0.9)
-  expect(seconds.heavy / seconds.light / 4).toBeLessThan(1.1)
-})
-
 test('a tenant that worked alone for an hour owes nothing to one that slept', async () => {
   const { gate, clock } = await openGate({ capacities: { none: 2 } })
   const held = warm(await gate.offer(many('busy', 10))).admitted
-  for (const { runId, admission } of held) await gate.start(runId, admission, NODE)
+  for (const { runId, admission } of held) await startOne(gate, runId, admission, NODE)
   for (let minute = 0; minute < 60; minute++) {
     clock.now += 60_000
     await gate.sweep()
@@ -132,7 +90,7 @@ test('a job that meets a pause is refused and its run is the head of its class a
   const { gate } = await openGate({ capacities: { none: 1 } })
   const given = one(warm(await gate.offer(many('met', 2))).admitted)
   await gate.configure([config(node, { paused: true })])
-  expect(await gate.start(given.runId, given.admission, NODE)).toBe('refused')
+  expect(await startOne(gate, given.runId, given.admission, NODE)).toBe('refused')
   const resumed = one(warm(await gate.configure([config(node, { version: 2 })])).admitted)
   expect(resumed.runId).toBe(given.runId)
   expect(resumed.admission).toBeGreaterThan(given.admission)

@@ -1,6 +1,6 @@
 import type { Pool } from '@muster/contracts'
-import { newId } from '@muster/core'
-import type { Admitted, GateHolding, GateOffer, GatePlace, GateReply } from '../src/index.ts'
+import { type Admission, newId } from '@muster/core'
+import type { Admitted, Gate, GateHolding, GateOffer, GatePlace, GateReply } from '../src/index.ts'
 
 /** Ids of a test fleet: made once, then the same for the same name. */
 export const named = (kind: 'workspace' | 'agent' | 'run' | 'node') => {
@@ -66,6 +66,12 @@ export const one = <T>(list: readonly T[]): T => {
   const [first] = list
   if (first === undefined || list.length !== 1) throw new Error(`expected one, got ${list.length}`)
   return first
+}
+
+/** What one slot's start is answered. */
+export const startOne = async (gate: Gate, runId: string, admission: Admission, nodeId: string) => {
+  const answer = await gate.start([{ runId, admission }], nodeId)
+  return answer.kind === 'cold' ? 'cold' : one(answer.outcomes)
 }
 
 export const capacities = (slots: number): Record<Pool, number> => ({

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createGate, type Gate, type GateConfig, type GateNode, type GateOffer, type GatePlace } from '../src/index.ts'
-import { agent, node, offerOf, place, run, warm } from './fleet.ts'
+import { agent, node, offerOf, place, run, startOne, warm } from './fleet.ts'
 import { GateModel } from './model.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 
@@ -50,7 +50,7 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-const UNPACK = "return cjson.encode(cmsgpack.unpack(redis.call('GET', KEYS[1])))"
+const UNPACK = "return cjson.encode({ struct.unpack('>ddddd', redis.call('HGET', KEYS[1], ARGV[1])) })"
 
 /* What Redis holds of the nodes, and what the model says they are. */
 const working = async (fleet: string, model: GateModel) => {
@@ -59,9 +59,11 @@ const working = async (fleet: string, model: GateModel) => {
   const found: Record<string, unknown> = {}
   for (const key of keys) {
     const name = key.slice(prefix.length)
-    if (name.startsWith('n:')) {
-      const node = z.array(z.unknown()).parse(JSON.parse(String(await redis.client.eval(UNPACK, 1, key))))
-      found[name.slice(2)] = { used: node[1], tag: node[2], waiting: node[4], due: node[5] }
+    if (name === 'n') {
+      for (const id of await redis.client.hkeys(key)) {
+        const node = z.array(z.unknown()).parse(JSON.parse(String(await redis.client.eval(UNPACK, 1, key, id))))
+        found[id] = { used: node[0], tag: node[1], waiting: node[3], due: node[4] }
+      }
     }
     if (name.startsWith('e:')) {
       found[name] = (await redis.client.zrangeBuffer(key, '0', '-1'))
@@ -131,7 +133,7 @@ class History {
         if (reserved.length === 0) return { real: null, modelled: null }
         const { id, admission } = pick(reserved, a)
         const worker = node(`n${b % 2}`)
-        return { real: await gate.start(id, admission, worker), modelled: model.start(id, admission, worker) }
+        return { real: await startOne(gate, id, admission, worker), modelled: model.start(id, admission, worker) }
       }
       case 'release':
       case 'stale': {

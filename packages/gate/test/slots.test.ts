@@ -1,6 +1,6 @@
 import { admissionOf } from '@muster/core'
 import { expect, test } from 'vitest'
-import { holdingOf, node, offerOf, one, place, run, warm } from './fleet.ts'
+import { holdingOf, node, offerOf, one, place, run, startOne, warm } from './fleet.ts'
 import { openGate } from './open-gate.ts'
 
 const used = async (gate: Awaited<ReturnType<typeof openGate>>['gate']): Promise<number> => {
@@ -18,14 +18,14 @@ test('an expired reservation is the head of its class again, and its old admissi
   expect(swept.expired).toBe(1)
   const again = one(swept.admitted)
   expect(again.runId).toBe(first.runId)
-  expect(await gate.start(first.runId, first.admission, node('n'))).toBe('refused')
-  expect(await gate.start(again.runId, again.admission, node('n'))).toBe('started')
+  expect(await startOne(gate, first.runId, first.admission, node('n'))).toBe('refused')
+  expect(await startOne(gate, again.runId, again.admission, node('n'))).toBe('started')
 })
 
 test('a started slot does not expire', async () => {
   const { gate, clock } = await openGate({ capacities: { none: 1 } })
   const given = one(warm(await gate.offer([offerOf(place('a'), 1)])).admitted)
-  await gate.start(given.runId, given.admission, node('n'))
+  await startOne(gate, given.runId, given.admission, node('n'))
   clock.now += 3_600_000
   expect(warm(await gate.sweep())).toMatchObject({ expired: 0, admitted: [] })
   expect(await gate.lookup([given.runId])).toMatchObject({ runs: [{ state: 'started', nodeId: node('n') }] })
@@ -34,10 +34,10 @@ test('a started slot does not expire', async () => {
 test('the first node that starts a run has it; asked again it is told so, another is refused', async () => {
   const { gate } = await openGate({ capacities: { none: 1 } })
   const { runId, admission } = one(warm(await gate.offer([offerOf(place('a'), 1)])).admitted)
-  expect(await gate.start(runId, admission + 1, node('n'))).toBe('refused')
-  expect(await gate.start(runId, admission, node('n'))).toBe('started')
-  expect(await gate.start(runId, admission, node('n'))).toBe('started')
-  expect(await gate.start(runId, admission, node('other'))).toBe('refused')
+  expect(await startOne(gate, runId, admission + 1, node('n'))).toBe('refused')
+  expect(await startOne(gate, runId, admission, node('n'))).toBe('started')
+  expect(await startOne(gate, runId, admission, node('n'))).toBe('started')
+  expect(await startOne(gate, runId, admission, node('other'))).toBe('refused')
 })
 
 test('a slot released twice is freed once', async () => {
@@ -73,7 +73,7 @@ test('an offer of a known run changes nothing, whatever its state', async () => 
   ]
   const given = one(warm(await gate.offer(offers)).admitted)
   expect(warm(await gate.offer(offers)).admitted).toEqual([])
-  await gate.start(given.runId, given.admission, node('n'))
+  await startOne(gate, given.runId, given.admission, node('n'))
   expect(warm(await gate.offer(offers.map((one) => ({ ...one, notBeforeMs: null })))).admitted).toEqual([])
   expect(await gate.counts()).toMatchObject({ pools: { none: { queued: 1, due: 1, used: 1 } } })
 })
@@ -108,7 +108,7 @@ test('a withdrawn run is gone, waiting or reserved; a started one stays', async 
   const later = offerOf(at, 4, { notBeforeMs: clock.now + 500 })
   const given = warm(await gate.offer([offerOf(at, 1), offerOf(at, 2), offerOf(at, 3), later])).admitted
   const [started] = given
-  if (started !== undefined) await gate.start(started.runId, started.admission, node('n'))
+  if (started !== undefined) await startOne(gate, started.runId, started.admission, node('n'))
   expect(warm(await gate.withdraw([1, 2, 3, 4].map(run))).admitted).toEqual([])
   expect(await gate.lookup([1, 2, 3, 4].map(run))).toMatchObject({
     runs: [{ state: 'started' }, { state: 'unknown' }, { state: 'unknown' }, { state: 'unknown' }],

@@ -6,6 +6,6 @@ if not warm then return { 'cold' } end
 local found = {}
 for _, pool in ipairs(POOLS) do
   found[#found + 1] = pool
-  for _, what in ipairs({ 'queued', 'due', 'used', 'capacity' }) do found[#found + 1] = plain(pool_number(what, pool)) end
+  for _, what in ipairs({ QUEUED, DUE, USED, CAPACITY }) do found[#found + 1] = plain(pool_number(what, pool)) end
 end
 return { 'warm', found }

@@ -1,4 +1,4 @@
--- include: opening node
+-- include: opening record node path
 -- Promise: counts the slots of every node and pool anew and names those whose number differs or exceeds the limit. O(slots): operators
 -- only. Changes nothing.
 -- ARGV[3]: {}
@@ -10,6 +10,10 @@ local function report(id, kind, used, count, limit)
   for _, value in ipairs({ id, kind, plain(used), plain(count), limit and plain(limit) or '' }) do found[#found + 1] = value end
 end
 local ids = redis.call('ZRANGE', data .. 'slots', 0, -1)
+read_runs(ids)
+local classes = {}
+for k, id in ipairs(ids) do classes[k] = run_of(id).c end
+read_paths(classes)
 for _, id in ipairs(ids) do
   local class = known(run_of(id).c)
   if class then
@@ -30,6 +34,6 @@ for id, count in pairs(counted) do
   report(id, 'node', node and node.u or 0, count, node and node.lim)
 end
 for _, pool in ipairs(POOLS) do
-  report(pool, 'pool', pool_number('used', pool), pool_counted[pool] or 0, pool_number('capacity', pool))
+  report(pool, 'pool', pool_number(USED, pool), pool_counted[pool] or 0, pool_number(CAPACITY, pool))
 end
 return { 'warm', #ids, found }

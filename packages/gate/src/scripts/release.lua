@@ -1,10 +1,11 @@
--- include: opening node tree run admit
+-- include: opening record node path writes tree flush run choice admit
 -- Promise: the slots of exactly these admissions are free, once; then the offers are parked and free slots are given.
 -- A stale admission, or one released before, frees nothing.
 -- ARGV[3]: {releases: [{run, admission}], offers: see offer.lua}, the admission as text
 -- Reply: see admit_and_reply; the result is [run, ...] of the slots freed by this call.
 if not warm then return { 'cold' } end
 local released = {}
+read_all(pluck(ask.releases, 'run'))
 for _, r in ipairs(ask.releases) do
   local run = run_of(r.run)
   if run and run.a == r.admission then
@@ -12,5 +13,5 @@ for _, r in ipairs(ask.releases) do
     released[#released + 1] = run.id
   end
 end
-for _, o in ipairs(ask.offers) do offer(o) end
+offer_all(ask.offers)
 return admit_and_reply(released)

@@ -4,7 +4,7 @@ import { loadScript } from '../load-script.ts'
 import type { CallScript } from '../script-caller.ts'
 import { callAdmitting } from './next.ts'
 import { parseReply, texts } from './reply.ts'
-import { admissionText, offerRequest, runId } from './request.ts'
+import { offerRequest, slotRequest } from './request.ts'
 
 const RELEASE = loadScript('release')
 
@@ -18,7 +18,7 @@ export const release = async (
     call,
     RELEASE,
     {
-      releases: releases.map((entry) => ({ run: runId(entry.runId), admission: admissionText(entry.admission) })),
+      releases: releases.map(slotRequest),
       offers: offers.map(offerRequest),
     },
     timeoutMs,

@@ -1,6 +1,6 @@
 import { nodeIdSchema, POOLS, poolSchema, runIdSchema } from '@muster/contracts'
 import type { GateConfig, PoolCapacities } from '../gate-config.ts'
-import type { GateHolding, GateOffer, GatePlace } from '../gate-offer.ts'
+import type { GateHolding, GateOffer, GatePlace, GateRelease, GateStart } from '../gate-offer.ts'
 import { nodeId } from '../node-id.ts'
 
 const ORDER_MAX = 2 ** 44
@@ -39,6 +39,12 @@ export const offerRequest = (offer: GateOffer) => {
     due: wholeText('notBeforeMs', offer.notBeforeMs ?? 0),
   }
 }
+
+/** A slot: a run and its admission. */
+export const slotRequest = (slot: GateRelease | GateStart) => ({
+  run: runId(slot.runId),
+  admission: admissionText(slot.admission),
+})
 
 export const holdingRequest = (holding: GateHolding) => ({
   ...placeRequest(holding),

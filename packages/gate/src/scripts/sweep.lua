@@ -1,10 +1,11 @@
--- include: opening node tree run admit
+-- include: opening record node path writes tree flush run choice admit
 -- Promise: reservations past their time are back at the head of their class, due runs are parked, tags of nodes that hold slots are
 -- brought up to date each second, free slots are given, and idle nodes whose tag is not ahead are forgotten. Each bounded per call; a tick repeats it.
 -- ARGV[3]: {}
 -- Reply: see admit_and_reply; the result is [expired, promoted].
 if not warm then return { 'cold' } end
 local late = redis.call('ZRANGEBYSCORE', data .. 'res', '-inf', now_ms, 'LIMIT', 0, SWEEP_MAX)
+read_all(late)
 for _, id in ipairs(late) do send_back(run_of(id)) end
 local promoted = promote()
 
@@ -17,15 +18,14 @@ if after == '' and math.abs(now_ms - tonumber(pass[1] or '0')) >= 1000 then
 end
 if after ~= '' then
   local last = ''
+  write_sorted(data .. 'slots')
   local slots = redis.call('ZRANGEBYSCORE', data .. 'slots', '(' .. after, '+inf', 'LIMIT', 0, SWEEP_MAX)
+  read_all(slots)
   for _, id in ipairs(slots) do
     local run = run_of(id)
     last = run.a
     for _, node in ipairs(path_of(known(run.c))) do
-      if node.at ~= now_us then
-        accrue(node)
-        refresh(node, {})
-      end
+      if node.at ~= now_us then accrue(node) end
     end
   end
   redis.call('HSET', data .. 'pass', 'after', #slots == SWEEP_MAX and last or '')
@@ -38,10 +38,8 @@ for _, parent in ipairs(redis.call('ZRANGE', data .. 'idle', 0, 63)) do
   local key = data .. 'i:' .. parent
   local least = least_living(parent)
   local ids = left > 0 and redis.call('ZRANGEBYSCORE', key, '-inf', least and plain(least) or '+inf', 'LIMIT', 0, left) or {}
-  for _, id in ipairs(ids) do
-    redis.call('DEL', data .. 'n:' .. id)
-    redis.call('ZREM', key, id)
-  end
+  send('HDEL', data .. 'n', ids)
+  send('ZREM', key, ids)
   left = left - #ids
   if redis.call('ZCARD', key) == 0 then redis.call('ZREM', data .. 'idle', parent)
   elseif left > 0 then redis.call('ZADD', data .. 'idle', now_ms, parent) end

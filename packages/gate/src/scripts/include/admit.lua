@@ -1,40 +1,72 @@
--- The fair choice, at every level: fewest slots by weight, then the smallest tag; pools take turns. Needs run.lua.
+-- Gives free slots: the fair choice at every level, pools taking turns. Needs choice.lua, flush.lua and run.lua.
 -- O(depth x log n) for each admission.
-local admitted = {}
+local admitted, given = {}, {}
 local cut = 0
 
-local function first(pool, id)
-  local v = redis.call('ZRANGE', data .. 'e:' .. pool .. ':' .. id, 0, 0)
-  return v[1] and string.sub(v[1], 9)
-end
-
-local function admit_one(pool)
-  local id = first(pool, '*')
-  if not id then return false end
-  if #admitted >= ADMIT_MAX * 4 then
+local function admit_one(i)
+  local workspace = choose(i, '*')
+  if not workspace then return false end
+  if #given >= ADMIT_MAX then
     cut = 1
     return false
   end
-  for _ = 1, 3 do id = first(pool, id) end
-  local run = redis.call('ZPOPMIN', data .. 'b:' .. id)[1]
-  local class = known(id)
-  local k = #admitted
-  admitted[k + 1], admitted[k + 2], admitted[k + 3], admitted[k + 4] = run, reserve(run, class), pool, class.job
+  local agent = choose(i, workspace)
+  local lane = choose(i, agent)
+  local class = choose(i, lane)
+  read_nodes({ workspace, agent, lane, class })
+  given[#given + 1] = class
+  shift(nodes[class], 1, -1)
+  for _, node in ipairs(nodes[class].path) do
+    if node.c[i] == 1 then enter(view_of(i, node.p), node) end
+  end
   return true
+end
+
+-- The heads of the classes that were given slots, in the order in which they were given.
+local function take_heads()
+  local wanted, heads, ids = {}, {}, {}
+  for _, class in ipairs(given) do wanted[class] = (wanted[class] or 0) + 1 end
+  for class, number in pairs(wanted) do
+    local key = data .. 'b:' .. class
+    write_sorted(key)
+    local popped = redis.call('ZPOPMIN', key, number)
+    heads[class] = { at = 0 }
+    for k = 1, #popped, 2 do heads[class][#heads[class] + 1] = popped[k] end
+  end
+  for k, class in ipairs(given) do
+    heads[class].at = heads[class].at + 1
+    ids[k] = heads[class][heads[class].at]
+  end
+  return ids
+end
+
+local function reserve_all()
+  local ids = take_heads()
+  read_runs(ids)
+  for k, id in ipairs(ids) do
+    local run, class = runs[id], nodes[given[k]]
+    counter = counter + 1
+    run.s, run.a, run.t = 'reserved', plain(epoch * 4294967296 + counter), now_ms
+    put(run)
+    zadd('slots', run.a, id)
+    zadd('res', now_ms + RESERVED_MS, id)
+    for _, value in ipairs({ id, run.a, class.pool, class.job }) do admitted[#admitted + 1] = value end
+  end
 end
 
 -- Gives every free slot that may be given, up to ADMIT_MAX; `cut` says that there may be more.
 local function admit()
   local waits = 0
-  for _, pool in ipairs(POOLS) do waits = waits + pool_number('due', pool) end
+  for _, pool in ipairs(POOLS) do waits = waits + pool_number(DUE, pool) end
   if waits > 0 then promote() end
   local more = true
   while more do
     more = false
-    for _, pool in ipairs(POOLS) do
-      if pool_number('used', pool) < pool_number('capacity', pool) and admit_one(pool) then more = true end
+    for i, pool in ipairs(POOLS) do
+      if pool_number(USED, pool) < pool_number(CAPACITY, pool) and admit_one(i) then more = true end
     end
   end
+  if #given > 0 then reserve_all() end
 end
 
 -- Ends a script that admits. Reply: 'warm', cut (0 or 1), [run, admission, pool, job name, ...], and the script's own result.

@@ -1,11 +1,12 @@
 -- Begins every script: the cold check, the clock, the names of keys, the request.
 -- The loader writes the constants above this line: FORMAT, POOLS, RESERVED_MS, ADMIT_MAX, PROMOTE_MAX, SWEEP_MAX, IDLE_MAX, PAGE_MAX.
--- KEYS[1]  {fleet}:gate, a hash: format, epoch, run_id (of the server that was loaded), counter (of admissions), pools (packed numbers)
+-- KEYS[1]  {fleet}:gate, a hash: format, epoch, run_id (of the server that was loaded), counter (of admissions), pools (their numbers)
 -- ARGV[1]  run_id of the server on this connection   ARGV[2]  epoch ms, or '' for Redis TIME   ARGV[3]  the request as JSON
--- Keys of an epoch, all after {fleet}:<epoch>: and all made here or in the includes; packed values are MessagePack:
---   r:<run>  a run, packed (run.lua)                      b:<class> waiting runs by score
---   n:<node> a node of the tree at work, packed (node.lua) c:<node> its configuration: limit, weight, paused, version
---   e:<pool>:<node> eligible children by slots / weight, the member beginning with the tag (8 bytes that sort as the number does)
+-- Keys of an epoch, all after {fleet}:<epoch>: and all made here or in the includes; packed values are made by struct or MessagePack:
+--   r   a hash: runs, packed (record.lua)                 b:<class> waiting runs by score
+--   n   a hash: nodes of the tree at work, packed (node.lua)   c   a hash: nodes' configuration, [limit, weight, paused, version]
+--   e:<pool>:<node> eligible children by slots / weight, the member beginning with the tag (8 bytes that sort as the number does);
+--   an only child's entry may lag behind its slots and tag
 --   l:<node> living children by a tag they once had        i:<node> idle children that are remembered, by tag
 --   slots: runs by admission    res: reserved runs by expiry (ms)    due: runs by their time (ms)
 --   idle: nodes with remembered idle children, by the time they were looked at (ms)    pass: how far the accrual has come
@@ -29,20 +30,18 @@ end
 local now_ms = math.floor(now_us / 1000)
 local ask = cjson.decode(ARGV[3])
 
--- Numbers of the pools: <what>:<pool>, what being capacity, used, queued or due.
-local pools = warm and meta[5] and cmsgpack.unpack(meta[5]) or {}
-local pools_changed = false
-local function pool_number(what, pool) return pools[what .. ':' .. pool] or 0 end
-local function set_pool(what, pool, value)
-  pools[what .. ':' .. pool] = value
-  pools_changed = true
+-- Numbers of each pool, by name.
+local CAPACITY, USED, QUEUED, DUE = 1, 2, 3, 4
+local pools, pools_changed = {}, false
+for i, pool in ipairs(POOLS) do
+  if warm and meta[5] then pools[pool] = { struct.unpack('>dddd', meta[5], 32 * i - 31) }
+  else pools[pool] = { 0, 0, 0, 0 } end
+end
+local function pool_number(what, pool) return pools[pool][what] end
+local function set_pool(what, pool, value) pools[pool][what], pools_changed = value, true end
+local function packed_pools()
+  local packed = {}
+  for i, pool in ipairs(POOLS) do packed[i] = struct.pack('>dddd', unpack(pools[pool], 1, 4)) end
+  return table.concat(packed)
 end
 local function add_pool(what, pool, by) set_pool(what, pool, math.max(0, pool_number(what, pool) + by)) end
-
--- A run, or nil: s state, c class, z score in its class, q queued at (ms), nb not before (ms), a admission, n node, t since (ms).
-local function run_of(id)
-  local packed = redis.call('GET', data .. 'r:' .. id)
-  if not packed then return nil end
-  local v = cmsgpack.unpack(packed)
-  return { id = id, s = v[1], c = v[2], z = v[3], q = v[4], nb = v[5], a = v[6], n = v[7], t = v[8] }
-end
