@@ -24,6 +24,7 @@ export class RunDesk {
   readonly #options: DeskOptions
   readonly #jobs = new Map<string, Promise<void>>()
   readonly #executions = new Map<string, Execution>()
+  readonly #clearings = new Set<Promise<void>>()
   #closed = false
 
   constructor(options: DeskOptions) {
@@ -40,12 +41,12 @@ export class RunDesk {
   }
 
   /** Takes a job; one that is already in hand joins the execution in progress. Never rejects for the run's sake. */
-  take(job: RunJob): Promise<void> {
+  take(job: RunJob, carries: (next: RunJob) => void = () => undefined): Promise<void> {
     const key = `${job.run_id}-${job.admission}`
     const known = this.#jobs.get(key)
     if (known !== undefined) return known
     if (this.#closed) return Promise.resolve()
-    const work = this.#work(job).finally(() => this.#jobs.delete(key))
+    const work = this.#workOn(job, carries).finally(() => this.#jobs.delete(key))
     this.#jobs.set(key, work)
     return work
   }
@@ -66,29 +67,43 @@ export class RunDesk {
   /** Resolves when nothing is in hand any more. */
   async empty(): Promise<void> {
     while (this.#jobs.size > 0) await Promise.allSettled(this.#jobs.values())
+    await Promise.allSettled(this.#clearings)
   }
 
-  async #work(job: RunJob): Promise<void> {
-    const { context, holder, beat } = this.#options
+  /** The job's run, and then whatever its place is given to without another job. */
+  async #workOn(job: RunJob, carries: (next: RunJob) => void): Promise<void> {
     const nodeId = this.#options.nodeId()
     if (nodeId === null) return
+    let next = await this.#work(job, nodeId, (started) => startSlot(this.#options.context, started, nodeId))
+    while (next !== null) {
+      carries(next)
+      next = await this.#work(next, nodeId, async () => 'started')
+    }
+  }
+
+  async #work(
+    job: RunJob,
+    nodeId: string,
+    start: (job: RunJob) => Promise<'started' | 'dropped'>,
+  ): Promise<RunJob | null> {
+    const { holder, beat } = this.#options
     const claiming = { runId: job.run_id, admission: job.admission }
     beat.claiming(claiming)
     try {
-      if ((await startSlot(context, job, nodeId)) === 'dropped') return
+      if ((await start(job)) === 'dropped') return null
       const verdict = await holder.claim(job, nodeId)
       if (verdict.verdict === 'node_dead') this.#options.onNodeDead(nodeId)
-      if (verdict.verdict !== 'claimed' && verdict.verdict !== 'mine') return
+      if (verdict.verdict !== 'claimed' && verdict.verdict !== 'mine') return null
       const { run } = verdict
       beat.hold({ runId: run.run_id, generation: run.generation })
       beat.claimed(claiming)
-      await this.#execute(run, nodeId)
+      return await this.#execute(run, nodeId)
     } finally {
       beat.claimed(claiming)
     }
   }
 
-  async #execute(run: ClaimedRun, nodeId: string): Promise<void> {
+  async #execute(run: ClaimedRun, nodeId: string): Promise<RunJob | null> {
     const { context, holder, beat, lossesMax, parts } = this.#options
     const pair = { runId: run.run_id, generation: run.generation }
     const span = parts.tracing.begin(`process ${run.policy.runtime_type}`, {
@@ -114,20 +129,22 @@ export class RunDesk {
       this.#options.onEnded(run, end, (performance.now() - begun) / 1000)
       if (end.kind === 'abandoned') {
         context.log.warn(ids, 'run abandoned: it is no longer ours')
-        return
+        return null
       }
       const decided = endAttempt(heldRun(run), end.outcome, lossesMax)
-      const finished = await holder.finish({
+      const { outcome: finished, next } = await holder.finish({
         ...pair,
         admission: run.admission,
         end: decided,
         usage: end.usage,
         limits: end.limits,
+        place: this.#mayGoOn(nodeId) ? { nodeId, pool: run.policy.runtime_type } : null,
       })
       context.log.info({ ...ids, status: decided.status, finished }, 'attempt ended')
       outcome = 'ok'
       span.set({ 'muster.status': decided.status })
-      if (execution.mayHaveFolder) await this.#clearFolder(run, decided.status)
+      if (execution.mayHaveFolder) this.#clearFolder(run, decided.status)
+      return next
     } finally {
       span.end(outcome)
       this.#executions.delete(keyOf(pair))
@@ -135,14 +152,20 @@ export class RunDesk {
     }
   }
 
-  /** The folder of a run without a session goes with the run. */
-  async #clearFolder(run: ClaimedRun, status: string): Promise<void> {
+  #mayGoOn(nodeId: string): boolean {
+    return !this.#closed && this.#options.nodeId() === nodeId
+  }
+
+  /** The folder of a run without a session goes with the run; whoever has the place next does not wait for that. */
+  #clearFolder(run: ClaimedRun, status: string): void {
     if (run.session_id !== null || status === 'queued') return
-    await this.#options.parts.folders
+    const clearing = this.#options.parts.folders
       .remove(run.run_id)
       .catch((error: unknown) =>
         this.#options.context.log.warn({ err: error, run_id: run.run_id }, 'a folder was left behind'),
       )
+      .finally(() => this.#clearings.delete(clearing))
+    this.#clearings.add(clearing)
   }
 }
 

@@ -130,7 +130,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   }
 
   const taking = Object.entries(pools).map(([pool, slots]) =>
-    gate.consume(poolSchema.parse(pool), { concurrency: slots, process: (job) => desk.take(job) }),
+    gate.consume(poolSchema.parse(pool), { concurrency: slots, process: (job, carries) => desk.take(job, carries) }),
   )
   const stopCancelHints = gate.onCancel((runId) => {
     if (desk.executions.some((execution) => execution.run.run_id === runId)) beat.hurry()

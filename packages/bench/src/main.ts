@@ -10,7 +10,9 @@ import { formatTable } from './report/table.ts'
 
 const CELLS = { accept, drain, start: startLatency }
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean' }, only: { type: 'string' }, rounds: { type: 'string' } } })
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean' }, only: { type: 'string' }, rounds: { type: 'string' } },
+})
 const quick = values.quick ?? false
 const measure: Measure = {
   rounds: Number(values.rounds ?? (quick ? 1 : 3)),

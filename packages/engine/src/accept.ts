@@ -164,7 +164,8 @@ export function createAcceptor(context: EngineContext): Acceptor {
   return {
     accept,
     async settled() {
-      await Promise.allSettled(underway)
+      // an offer may be looked up first, and is then one more
+      while (underway.size > 0) await Promise.allSettled(underway)
     },
   }
 }

@@ -4,7 +4,7 @@ import { type Claim, type ClaimVerdict, claimRuns, type Finish, finishRuns, type
 import type { EngineContext } from './engine-context.ts'
 import { publishEvents } from './publish-events.ts'
 import { refusedEnd } from './refused-end.ts'
-import { createSlotReleaser } from './release-slot.ts'
+import { createSlotReleaser, type FreedPlace } from './release-slot.ts'
 import { settleBatch, settledValue } from './settle-batch.ts'
 import { untilAnswered } from './until-answered.ts'
 
@@ -24,8 +24,17 @@ export type RunHolder = {
    * Ends an attempt and frees its slot. `fenced`: the run was no longer held under this generation; its slot is freed all the same.
    * An end that Postgres refuses to keep becomes `failed`.
    */
-  finish(finish: Finish & { readonly admission: number }): Promise<'finished' | 'fenced'>
+  finish(finish: FinishAt): Promise<Finished>
 }
+
+export type FinishAt = Finish & {
+  readonly admission: number
+  /** Where another run may go on at once; null: nowhere. */
+  readonly place: FreedPlace | null
+}
+
+/** `next`: the run that the place was given to; its slot is started and it is to be claimed. */
+export type Finished = { readonly outcome: 'finished' | 'fenced'; readonly next: RunJob | null }
 
 const BATCH_MAX = 64
 
@@ -86,14 +95,11 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
     }
   }
 
-  async function finish({
-    admission,
-    ...ended
-  }: Finish & { readonly admission: number }): Promise<'finished' | 'fenced'> {
+  async function finish({ admission, place, ...ended }: FinishAt): Promise<Finished> {
     const { moved, offers } = await end(ended)
     if (moved && ended.end.reason === 'handed_back') context.report?.recovered?.('handed_back', 1)
-    await releaseSlot({ runId: ended.runId, admission, offers })
-    return moved ? 'finished' : 'fenced'
+    const next = await releaseSlot({ runId: ended.runId, admission, offers, place })
+    return { outcome: moved ? 'finished' : 'fenced', next }
   }
 
   return {
@@ -101,13 +107,14 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
       const verdict = settledValue(await claimer.add({ runId: job.run_id, admission: job.admission, nodeId }))
       if (verdict.verdict === 'claimed') context.report?.claimed?.(verdict.run)
       if (verdict.verdict === 'refused' || verdict.verdict === 'node_dead')
-        await releaseSlot({ runId: job.run_id, admission: job.admission, offers: [] })
+        await releaseSlot({ runId: job.run_id, admission: job.admission, offers: [], place: null })
       if (verdict.verdict === 'unreadable') {
         context.log.error({ run_id: job.run_id, problem: verdict.problem }, 'a run cannot be read and is ended')
         await finish({
           runId: job.run_id,
           generation: verdict.generation,
           admission: job.admission,
+          place: null,
           ...refusedEnd('the run cannot be read'),
         })
       }

@@ -208,15 +208,18 @@ export async function openStagedFleet(): Promise<StagedFleet> {
         throw new Error(`the claim was ${verdict.verdict}`)
       return verdict.run
     },
-    finish: (run, outcome = SUCCEEDED) =>
-      holder.finish({
+    finish: async (run, outcome = SUCCEEDED) => {
+      const finished = await holder.finish({
         runId: run.run_id,
         generation: run.generation,
         admission: run.admission,
         end: endAttempt(heldRun(run), outcome),
         usage: NO_USAGE,
         limits: {},
-      }),
+        place: null,
+      })
+      return finished.outcome
+    },
     async advance(ms) {
       skewMs += ms
       await sql('UPDATE clockwork.skew SET ms = $1', skewMs)

@@ -80,7 +80,7 @@ export function stagedGate(gate: Gate, staging: Staging, onJobs: (admitted: read
     withdraw: (runIds) => run('gate.withdraw', () => gate.withdraw(runIds)),
     next: () => run('gate.next', () => gate.next()),
     start: (starts, nodeId) => run('gate.start', () => gate.start(starts, nodeId)),
-    release: (releases, offers) => run('gate.release', () => gate.release(releases, offers)),
+    release: (releases, offers, keep) => run('gate.release', () => gate.release(releases, offers, keep)),
     sweep: () => run('gate.sweep', () => gate.sweep()),
     configure: (entries) => run('gate.configure', () => gate.configure(entries)),
     setCapacities: (capacities) => run('gate.setCapacities', () => gate.setCapacities(capacities)),

@@ -33,11 +33,15 @@ export class VirtualWorker {
 
   /** A job, from the queue to the claimed run. */
   async take(job: RunJob): Promise<void> {
+    await this.#claim(job, () => startSlot(this.#fleet.context, job, this.nodeId))
+  }
+
+  async #claim(job: RunJob, start: () => Promise<'started' | 'dropped'>): Promise<void> {
     const key = `${job.run_id}-${job.admission}`
     if (this.claiming.has(key)) return
     this.claiming.set(key, job)
     try {
-      if ((await startSlot(this.#fleet.context, job, this.nodeId)) === 'dropped') return
+      if ((await start()) === 'dropped') return
       const verdict = await this.#fleet.holder.claim(job, this.nodeId)
       if (verdict.verdict !== 'claimed' && verdict.verdict !== 'mine') return
       const owner = this.#books.owners.get(keyOf(verdict.run))
@@ -60,16 +64,19 @@ export class VirtualWorker {
 
   async finish(run: ClaimedRun, outcome: AttemptOutcome): Promise<void> {
     if (!this.held.has(keyOf(run))) return
-    const answer = await this.#fleet.holder.finish({
+    const { nodeId } = this
+    const { outcome: answer, next } = await this.#fleet.holder.finish({
       runId: run.run_id,
       generation: run.generation,
       admission: run.admission,
       end: endAttempt(heldRun(run), outcome),
       usage: NO_USAGE,
       limits: {},
+      place: { nodeId, pool: run.policy.runtime_type },
     })
     if (answer === 'finished') this.#books.ends.push({ runId: run.run_id, generation: run.generation })
     this.held.delete(keyOf(run))
+    if (next !== null && this.nodeId === nodeId) await this.#claim(next, async () => 'started')
   }
 
   /** One beat and what follows from its answer; a worker that is dead drops everything and comes back as another node. */

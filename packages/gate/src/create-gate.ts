@@ -101,7 +101,7 @@ export const createGate = (options: GateOptions): Gate => {
     withdraw: (runIds) => withdraw(call, callMs, runIds),
     next: () => next(call, callMs),
     start: (starts, nodeId) => start(call, workerMs, starts, nodeId),
-    release: (releases, offers) => release(call, workerMs, releases, offers),
+    release: (releases, offers, keep = null) => release(call, workerMs, releases, offers, keep),
     sweep: () => sweep(call, callMs),
     configure: (entries) => configure(call, callMs, entries),
     setCapacities: (capacities) => setCapacities(call, callMs, capacities),

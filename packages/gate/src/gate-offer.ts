@@ -35,3 +35,6 @@ export type GateStart = { readonly runId: string; readonly admission: Admission 
 
 /** The slot to free: exactly this admission of this run. */
 export type GateRelease = { readonly runId: string; readonly admission: Admission }
+
+/** What a node that frees slots would have again at once: so many of what is given now are started on it, and need no job. */
+export type GateKeep = { readonly nodeId: string; readonly slots: Readonly<Partial<Record<Pool, number>>> }

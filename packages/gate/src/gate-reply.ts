@@ -17,3 +17,6 @@ export type GateAnswer<T> = Cold | ({ readonly kind: 'warm' } & T)
 
 /** What a script that admits is answered: the slots it gave, each of which needs its job, and its own result. */
 export type GateReply<T = unknown> = GateAnswer<{ readonly admitted: readonly Admitted[] } & T>
+
+/** What a release did: the runs whose slot was freed by this call, and the slots that were started on the node that asked for some. */
+export type Released = { readonly released: readonly string[]; readonly kept: readonly Admitted[] }

@@ -3,8 +3,8 @@ import type { Admission } from '@muster/core'
 import type { Queue } from 'bullmq'
 import type { GateConfig, GateLoad, PoolCapacities } from './gate-config.ts'
 import type { GateClassStats, GateExplanation, GateMiscount, GatePoolCounts, GateRun, GateSlot } from './gate-facts.ts'
-import type { GateHolding, GateOffer, GateRelease, GateStart } from './gate-offer.ts'
-import type { Admitted, GateAnswer, GateReply } from './gate-reply.ts'
+import type { GateHolding, GateKeep, GateOffer, GateRelease, GateStart } from './gate-offer.ts'
+import type { Admitted, GateAnswer, GateReply, Released } from './gate-reply.ts'
 
 /**
  * The fair gate of a fleet, and the fleet's queues and live streams. Each method is one script, idempotent and safe to repeat but `load`;
@@ -30,11 +30,15 @@ export type Gate = {
     starts: readonly GateStart[],
     nodeId: string,
   ): Promise<GateAnswer<{ readonly outcomes: readonly ('started' | 'refused')[] }>>
-  /** Frees the slots of exactly these admissions, then parks the offers. `released` names the runs whose slot was freed by this call. */
+  /**
+   * Frees the slots of exactly these admissions, then parks the offers, then gives what is free: first, as far as `keep` says, to the node
+   * that asks, which has them started with this call, then by jobs as ever.
+   */
   release(
     releases: readonly GateRelease[],
     offers: readonly GateOffer[],
-  ): Promise<GateReply<{ readonly released: readonly string[] }>>
+    keep?: GateKeep | null,
+  ): Promise<GateReply<Released>>
   /** The tick's share: expired reservations go back to the head of their class, due runs are parked, tags accrue, idle nodes are forgotten. */
   sweep(): Promise<GateReply<{ readonly expired: number; readonly promoted: number }>>
   /** Applies what is newer than the gate's own. `applied` counts the entries that were. */
@@ -90,8 +94,11 @@ export type Gate = {
 export type ConsumeOptions = {
   /** Jobs at once. */
   readonly concurrency: number
-  /** A job is done when this settles, however it does. */
-  readonly process: (job: RunJob) => Promise<void>
+  /**
+   * A job is done when this settles, however it does. One that goes on to another run, which its node kept when it released the first,
+   * says so by `carries`.
+   */
+  readonly process: (job: RunJob, carries: (next: RunJob) => void) => Promise<void>
 }
 
 /** Takes jobs of one pool until it is closed. */

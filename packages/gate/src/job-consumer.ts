@@ -1,4 +1,4 @@
-import { type Pool, runJobSchema } from '@muster/contracts'
+import { type Pool, type RunJob, runJobSchema } from '@muster/contracts'
 import { Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import type { ConsumeOptions, JobConsumer } from './gate.ts'
@@ -8,6 +8,8 @@ import { patient } from './redis-connection.ts'
 const STALLED_MAX = 1_000_000_000
 const RUN_RETRY_MS = 500
 const CLOSE_MS_MAX = 1000
+/** A run that a job went on to is shown as the job's own once it lasts this long. */
+const SHOWN_AFTER_MS = 1000
 
 /** Takes the jobs of one pool. A job whose data is not a run job is reported and dropped. */
 export const consumeJobs = (
@@ -28,11 +30,17 @@ export const consumeJobs = (
         onError(new Error(`dropped a job that is not a run: ${job.id}`, { cause: parsed.error }))
         return
       }
-      const work = options.process(parsed.data)
+      let shown: NodeJS.Timeout | undefined
+      const carries = (next: RunJob): void => {
+        clearTimeout(shown)
+        shown = setTimeout(() => job.updateData(next).catch(onError), SHOWN_AFTER_MS)
+      }
+      const work = options.process(parsed.data, carries)
       inHand.add(work)
       try {
         await work
       } finally {
+        clearTimeout(shown)
         inHand.delete(work)
       }
     },

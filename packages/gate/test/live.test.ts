@@ -39,7 +39,8 @@ test('more events than one call may carry all arrive in order', async () => {
   const gate = await connect(redis, { timeoutsMs: { call: 5000 } })
   const heard = await listen(gate, 'long')
   const long = events('long', 1, 40).map((event) => ({ ...event, data: { text: 'x'.repeat(20_000) } }))
-  for (let at = 0; at < long.length; at += 20) await gate.live.publish([...long.slice(at, at + 20), ...events('b', 1, 1)])
+  for (let at = 0; at < long.length; at += 20)
+    await gate.live.publish([...long.slice(at, at + 20), ...events('b', 1, 1)])
   await expect.poll(() => seqs(heard.flat())).toEqual(seqs(long))
 })
 

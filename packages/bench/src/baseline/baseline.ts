@@ -33,11 +33,18 @@ export async function startBaseline(servers: Servers, options: SystemOptions): P
     })
   }
   return {
-    target: { url: `http://127.0.0.1:${port}/commands`, clients: [{ authorization: '' }], body: { message: 'noop', agent: 'bench' } },
+    target: {
+      url: `http://127.0.0.1:${port}/commands`,
+      clients: [{ authorization: '' }],
+      body: { message: 'noop', agent: 'bench' },
+    },
     databaseUrl,
     startWorker,
     async ended() {
-      const [row] = await query<{ n: number }>(databaseUrl, `SELECT count(*)::integer AS n FROM commands WHERE status = 'done'`)
+      const [row] = await query<{ n: number }>(
+        databaseUrl,
+        `SELECT count(*)::integer AS n FROM commands WHERE status = 'done'`,
+      )
       return row?.n ?? 0
     },
     async drainSeconds() {

@@ -52,7 +52,10 @@ export async function accept(servers: Servers, measure: Measure): Promise<readon
           contestCell(contest, figure, {
             name,
             unit: 'ms',
-            goal: ({ muster, ratio = 0 }) => ({ text: '<= 15 ms or <= 1.5x', reached: muster.median <= 15 || ratio <= 1.5 }),
+            goal: ({ muster, ratio = 0 }) => ({
+              text: '<= 15 ms or <= 1.5x',
+              reached: muster.median <= 15 || ratio <= 1.5,
+            }),
           }),
         )
     }

@@ -15,7 +15,10 @@ const HALF_LOAD_PER_S = 1000
 /** (c) How long after a command was sent its work begins, on an idle fleet and at half load. */
 export async function startLatency(servers: Servers, measure: Measure): Promise<readonly Cell[]> {
   const cells: Cell[] = []
-  for (const [name, perSecond] of [['idle', IDLE_PER_S], ['half load', HALF_LOAD_PER_S]] as const) {
+  for (const [name, perSecond] of [
+    ['idle', IDLE_PER_S],
+    ['half load', HALF_LOAD_PER_S],
+  ] as const) {
     const contest = await measureBoth(measure, {
       muster: () => startMuster(servers, OPTIONS),
       baseline: () => startBaseline(servers, OPTIONS),

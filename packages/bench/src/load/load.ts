@@ -28,7 +28,9 @@ export type LoadResult = {
 
 /** Sends a load from a process of its own. Throws unless every command was accepted. */
 export async function sendLoad(target: Target, order: LoadOrder): Promise<LoadResult> {
-  const child: ChildProcess = fork(fileURLToPath(new URL('generator.ts', import.meta.url)), { serialization: 'advanced' })
+  const child: ChildProcess = fork(fileURLToPath(new URL('generator.ts', import.meta.url)), {
+    serialization: 'advanced',
+  })
   child.send({ target, order })
   const [answer]: unknown[] = await once(child, 'message')
   child.disconnect()

@@ -15,6 +15,6 @@ export const configure = async (
   timeoutMs: number,
   entries: readonly GateConfig[],
 ): Promise<GateReply<{ readonly applied: number }>> =>
-  callAdmitting(call, CONFIGURE, { entries: entries.map(configRequest) }, timeoutMs, (result) => ({
+  callAdmitting(call, CONFIGURE, { entries: entries.map(configRequest) }, timeoutMs, ({ result }) => ({
     applied: parseReply(resultSchema, result)[0],
   }))

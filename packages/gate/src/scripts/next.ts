@@ -15,7 +15,7 @@ export const callAdmitting = async <T>(
   script: Script,
   request: object,
   timeoutMs: number,
-  read: (result: readonly (string | number)[]) => T,
+  read: (reply: Extract<AdmitReply, { kind: 'warm' }>) => T,
 ): Promise<GateReply<T>> => {
   const reply = readAdmitReply(await call(script, request, timeoutMs))
   if (reply.kind === 'cold') return reply
@@ -29,7 +29,7 @@ export const callAdmitting = async <T>(
     }
     if (last.kind === 'warm') admitted.push(...last.admitted)
   }
-  return { kind: 'warm', admitted, ...read(reply.result) }
+  return { kind: 'warm', admitted, ...read(reply) }
 }
 
 export const next = async (call: CallScript, timeoutMs: number): Promise<GateReply> =>

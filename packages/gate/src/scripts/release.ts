@@ -1,5 +1,6 @@
-import type { GateOffer, GateRelease } from '../gate-offer.ts'
-import type { GateReply } from '../gate-reply.ts'
+import { nodeIdSchema } from '@muster/contracts'
+import type { GateKeep, GateOffer, GateRelease } from '../gate-offer.ts'
+import type { GateReply, Released } from '../gate-reply.ts'
 import { loadScript } from '../load-script.ts'
 import type { CallScript } from '../script-caller.ts'
 import { callAdmitting } from './next.ts'
@@ -13,14 +14,16 @@ export const release = async (
   timeoutMs: number,
   releases: readonly GateRelease[],
   offers: readonly GateOffer[],
-): Promise<GateReply<{ readonly released: readonly string[] }>> =>
+  keep: GateKeep | null,
+): Promise<GateReply<Released>> =>
   callAdmitting(
     call,
     RELEASE,
     {
       releases: releases.map(slotRequest),
       offers: offers.map(offerRequest),
+      ...(keep === null ? {} : { keep: { node: nodeIdSchema.parse(keep.nodeId), pools: keep.slots } }),
     },
     timeoutMs,
-    (result) => ({ released: parseReply(texts, result) }),
+    ({ result, kept }) => ({ released: parseReply(texts, result), kept }),
   )

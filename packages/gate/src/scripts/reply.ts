@@ -46,17 +46,21 @@ export type AdmitReply =
       readonly kind: 'warm'
       readonly more: boolean
       readonly admitted: readonly Admitted[]
+      /** Those that the script started on the node that asked for them. */
+      readonly kept: readonly Admitted[]
       readonly result: readonly (string | number)[]
     }
 
 const admissionRow = z
-  .tuple([z.string(), whole, poolSchema, z.string()])
-  .transform(([runId, admission, pool, jobName]): Admitted => ({ runId, admission, pool, jobName }))
+  .tuple([z.string(), whole, poolSchema, z.string(), z.enum(['reserved', 'started'])])
+  .transform(([runId, admission, pool, jobName, state]) => ({ state, slot: { runId, admission, pool, jobName } }))
 
 /** The reply of a script that admits. */
 export const readAdmitReply = (reply: unknown): AdmitReply => {
   if (coldSchema.safeParse(reply).success) return { kind: 'cold' }
   const [, cut, flat, result] = parseReply(admitSchema, reply)
-  const admitted = rows(flat, 4).map((row) => parseReply(admissionRow, row))
-  return { kind: 'warm', more: cut === 1, admitted, result }
+  const given = rows(flat, 5).map((row) => parseReply(admissionRow, row))
+  const of = (state: 'reserved' | 'started'): readonly Admitted[] =>
+    given.filter((each) => each.state === state).map((each) => each.slot)
+  return { kind: 'warm', more: cut === 1, admitted: of('reserved'), kept: of('started'), result }
 }

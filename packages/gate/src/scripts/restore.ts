@@ -13,6 +13,6 @@ export const restore = async (
   timeoutMs: number,
   holdings: readonly GateHolding[],
 ): Promise<GateReply<{ readonly restored: readonly string[] }>> =>
-  callAdmitting(call, RESTORE, { holdings: holdings.map(holdingRequest) }, timeoutMs, (result) => ({
+  callAdmitting(call, RESTORE, { holdings: holdings.map(holdingRequest) }, timeoutMs, ({ result }) => ({
     restored: parseReply(texts, result),
   }))

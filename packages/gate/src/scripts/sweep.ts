@@ -12,7 +12,7 @@ export const sweep = async (
   call: CallScript,
   timeoutMs: number,
 ): Promise<GateReply<{ readonly expired: number; readonly promoted: number }>> =>
-  callAdmitting(call, SWEEP, {}, timeoutMs, (result) => {
+  callAdmitting(call, SWEEP, {}, timeoutMs, ({ result }) => {
     const [expired, promoted] = parseReply(resultSchema, result)
     return { expired, promoted }
   })

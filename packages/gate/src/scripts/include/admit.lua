@@ -40,22 +40,30 @@ local function take_heads()
   return ids
 end
 
-local function reserve_all()
+-- Slots are reserved until a job was carried to a node. `keep` = {node, pools = {pool = number}}: so many are started on that node at once.
+local function reserve_all(keep)
   local ids = take_heads()
   read_runs(ids)
   for k, id in ipairs(ids) do
     local run, class = runs[id], nodes[given[k]]
+    local left = keep and keep.pools[class.pool] or 0
     counter = counter + 1
-    run.s, run.a, run.t = 'reserved', plain(epoch * 4294967296 + counter), now_ms
+    run.a, run.t = plain(epoch * 4294967296 + counter), now_ms
+    if left > 0 then
+      keep.pools[class.pool] = left - 1
+      run.s, run.n = 'started', keep.node
+    else
+      run.s = 'reserved'
+      zadd('res', now_ms + RESERVED_MS, id)
+    end
     put(run)
     zadd('slots', run.a, id)
-    zadd('res', now_ms + RESERVED_MS, id)
-    for _, value in ipairs({ id, run.a, class.pool, class.job }) do admitted[#admitted + 1] = value end
+    for _, value in ipairs({ id, run.a, class.pool, class.job, run.s }) do admitted[#admitted + 1] = value end
   end
 end
 
 -- Gives every free slot that may be given, up to ADMIT_MAX; `cut` says that there may be more.
-local function admit()
+local function admit(keep)
   local waits = 0
   for _, pool in ipairs(POOLS) do waits = waits + pool_number(DUE, pool) end
   if waits > 0 then promote() end
@@ -66,12 +74,13 @@ local function admit()
       if pool_number(USED, pool) < pool_number(CAPACITY, pool) and admit_one(i) then more = true end
     end
   end
-  if #given > 0 then reserve_all() end
+  if #given > 0 then reserve_all(keep) end
 end
 
--- Ends a script that admits. Reply: 'warm', cut (0 or 1), [run, admission, pool, job name, ...], and the script's own result.
-local function admit_and_reply(result)
-  admit()
+-- Ends a script that admits. Reply: 'warm', cut (0 or 1), [run, admission, pool, job name, 'reserved' or 'started', ...], and the script's
+-- own result.
+local function admit_and_reply(result, keep)
+  admit(keep)
   flush()
   return { 'warm', cut, admitted, result }
 end
