@@ -3,7 +3,7 @@ import { agentIdSchema, workspaceIdSchema } from './ids.ts'
 import { stringMapSchema } from './json.ts'
 import { policyInputSchema } from './policy.ts'
 import { clientKeySchema, slugSchema, text, timestampSchema } from './text.ts'
-import { concurrencySchema, weightSchema } from './workspace.ts'
+import { concurrencySchema, waitingLimitSchema, weightSchema } from './workspace.ts'
 
 const FILE_CHARS_MAX = 262_144
 
@@ -48,6 +48,7 @@ export type LaneSettings = z.infer<typeof laneSettingsSchema>
 
 export const agentLimitsSchema = z.strictObject({
   concurrency: concurrencySchema,
+  max_waiting: waitingLimitSchema,
   lanes: z.record(slugSchema, laneSettingsSchema),
 })
 export type AgentLimits = z.infer<typeof agentLimitsSchema>

@@ -48,4 +48,15 @@ export const commandSchema = z
         context.addIssue({ code: 'custom', message: `send ${one} or ${other}, not both`, path: [other] })
     }
   })
+  .meta({ id: 'Command' })
 export type Command = z.infer<typeof commandSchema>
+
+export const BATCH_COMMANDS_MAX = 500
+
+/** Many commands, of which each is judged by itself: here only their number is. */
+export const batchSchema = z.strictObject({
+  commands: z
+    .array(z.unknown().meta({ override: { $ref: '#/components/schemas/Command' } }))
+    .min(1)
+    .max(BATCH_COMMANDS_MAX),
+})

@@ -1,12 +1,5 @@
 import { createHash } from 'node:crypto'
-import {
-  type ClassPolicy,
-  type Command,
-  DEFAULT_LANE,
-  DEFAULT_TIMEOUT_MS,
-  type Policy,
-  PRIORITY_NAMES,
-} from '@muster/contracts'
+import { type Command, DEFAULT_LANE, DEFAULT_TIMEOUT_MS, PRIORITY_NAMES } from '@muster/contracts'
 import {
   AppError,
   classKeyOf,
@@ -22,8 +15,6 @@ import type { ResolvedAgent } from './resolve-agent.ts'
 
 export type WorkspaceRef = { readonly id: string; readonly key: string }
 
-export type PreparedCommand = { readonly item: AcceptItem; readonly classPolicy: ClassPolicy; readonly policy: Policy }
-
 const DEFAULT_TYPE = 'command'
 
 /** Fills in defaults and makes ids. Throws `policy_unsupported` with the fields, or `invalid_request`. */
@@ -33,47 +24,42 @@ export async function prepareCommand(
   command: Command,
   idempotencyKey: string | null,
   holds: FleetHolds,
-): Promise<PreparedCommand> {
+): Promise<AcceptItem> {
   const policy = normalizePolicy(agent.config.policy, command.policy)
   const named = namedFields(agent.config.policy, command.policy)
   const faults = unsupportedPolicy(policy, named, await holds.for(policy))
   if (faults.length > 0)
     throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
   const lane = command.lane ?? DEFAULT_LANE
-  const classPolicy = classPolicyOf(policy)
   return {
+    task_id: newId('task'),
+    run_id: newId('run'),
+    workspace_id: workspace.id,
+    agent_id: agent.id,
+    agent_key: agent.key,
+    agent_version: agent.version,
+    job_name: `${workspace.key}/${agent.key}/${lane}`,
+    class_key: classKeyOf({ workspaceId: workspace.id, agentId: agent.id, lane }, classPolicyOf(policy)),
+    pool: policy.runtime_type,
+    lane,
+    session_id: command.session_id ?? null,
+    session_key: command.session_key ?? null,
+    new_session_id: command.session_key === undefined ? null : newId('session'),
+    type: command.type ?? DEFAULT_TYPE,
+    label: command.label ?? null,
+    priority: priorityOf(command),
+    metadata: command.metadata ?? {},
+    idempotency_key: idempotencyKey,
+    fingerprint: fingerprintOf(command, agent.id),
+    message: command.message,
+    extra_system_prompt: command.extra_system_prompt ?? null,
     policy,
-    classPolicy,
-    item: {
-      task_id: newId('task'),
-      run_id: newId('run'),
-      workspace_id: workspace.id,
-      agent_id: agent.id,
-      agent_key: agent.key,
-      agent_version: agent.version,
-      job_name: `${workspace.key}/${agent.key}/${lane}`,
-      class_key: classKeyOf({ workspaceId: workspace.id, agentId: agent.id, lane }, classPolicy),
-      pool: policy.runtime_type,
-      lane,
-      session_id: command.session_id ?? null,
-      session_key: command.session_key ?? null,
-      new_session_id: command.session_key === undefined ? null : newId('session'),
-      type: command.type ?? DEFAULT_TYPE,
-      label: command.label ?? null,
-      priority: priorityOf(command),
-      metadata: command.metadata ?? {},
-      idempotency_key: idempotencyKey,
-      fingerprint: fingerprintOf(command, agent.id),
-      message: command.message,
-      extra_system_prompt: command.extra_system_prompt ?? null,
-      policy,
-      timeout_ms: command.timeout_ms ?? agent.config.timeout_ms ?? DEFAULT_TIMEOUT_MS,
-      max_attempts: policy.retry.max_attempts,
-      not_before: command.not_before ?? null,
-      delay_ms: command.delay_ms ?? null,
-      expires_at: command.expires_at ?? null,
-      ttl_ms: command.ttl_ms ?? null,
-    },
+    timeout_ms: command.timeout_ms ?? agent.config.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+    max_attempts: policy.retry.max_attempts,
+    not_before: command.not_before ?? null,
+    delay_ms: command.delay_ms ?? null,
+    expires_at: command.expires_at ?? null,
+    ttl_ms: command.ttl_ms ?? null,
   }
 }
 

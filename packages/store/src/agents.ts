@@ -1,4 +1,11 @@
-import { type Agent, agentSchema, type CreateAgent, idPattern, type PatchAgent } from '@muster/contracts'
+import {
+  type Agent,
+  type AgentLimits,
+  agentSchema,
+  type CreateAgent,
+  idPattern,
+  type PatchAgent,
+} from '@muster/contracts'
 import { AppError, newId } from '@muster/core'
 import { z } from 'zod'
 import { agentConfigurationOf } from './agent-configuration.ts'
@@ -53,6 +60,8 @@ const DELETE = {
   row: z.object({ id: z.string() }),
 }
 
+const NO_LIMITS: AgentLimits = { concurrency: null, max_waiting: null, lanes: {} }
+
 /** Makes version 1 of an agent; throws `agent_exists` when the workspace has an agent of that key. */
 export async function createAgent(
   database: Database,
@@ -65,7 +74,7 @@ export async function createAgent(
     input.key,
     input.name ?? input.key,
     JSON.stringify(input.config),
-    JSON.stringify({ concurrency: input.limits?.concurrency ?? null, lanes: input.limits?.lanes ?? {} }),
+    JSON.stringify({ ...NO_LIMITS, ...input.limits }),
     input.weight ?? 1,
     input.active ?? true,
     input.paused ?? false,

@@ -17,7 +17,8 @@ export function mergeAgentLimits(old: AgentLimits, patch: NonNullable<PatchAgent
   const lanes: Record<string, LaneSettings> = { ...old.lanes }
   for (const [lane, settings] of Object.entries(patch.lanes ?? {}))
     lanes[lane] = { ...lanes[lane], ...withoutUndefined(settings) }
-  return { concurrency: patch.concurrency === undefined ? old.concurrency : patch.concurrency, lanes }
+  const { concurrency = old.concurrency, max_waiting = old.max_waiting } = patch
+  return { concurrency, max_waiting, lanes }
 }
 
 const withoutUndefined = <T extends object>(value: T): T => {
