@@ -2,8 +2,16 @@ import { poolSchema } from '@muster/contracts'
 import { createRunHolder, createTicker, type EngineContext, EventWriter } from '@muster/engine'
 import { createGate } from '@muster/gate'
 import { type Logger, startHealthServer, startTracing } from '@muster/runtime'
-import { createFileCache, createSessionFolders, hostIdentity, proveRoot } from '@muster/sandbox'
-import { agreeOnRoot, HOLDS_KEY, holdsRun, openDatabase } from '@muster/store'
+import {
+  createAttachmentFolders,
+  createBundles,
+  createFileCache,
+  createSessionFolders,
+  hostIdentity,
+  proveRoot,
+} from '@muster/sandbox'
+import { agreeOnRoot, HOLDS_KEY, holdsRun, openDatabase, readAttachments } from '@muster/store'
+import { proveBundlesRoot } from './agent-folders.ts'
 import { startBeat } from './beat/start-beat.ts'
 import type { WorkerConfig } from './config.ts'
 import { drainDesk } from './drain-desk.ts'
@@ -50,6 +58,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     throw new Error(
       `${config.sessionsRoot} is not the folder that the fleet's workers share (${rootId}, not ${fleetRootId})`,
     )
+  if (config.bundlesRoot !== undefined) await proveBundlesRoot(config.bundlesRoot)
   const { sandboxes, pools, holds } = await openSandboxes(config.pools, config, logger)
   const identity = await hostIdentity()
   const registration = new NodeRegistration(context, {
@@ -82,7 +91,8 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     },
   )
   const folders = createSessionFolders(config.sessionsRoot)
-  const stopCustodian = startCustodian(folders, createFileCache(config.cacheRoot), logger)
+  const attachmentFolders = createAttachmentFolders(config.cacheRoot)
+  const stopCustodian = startCustodian(folders, createFileCache(config.cacheRoot), attachmentFolders, logger)
   const consumers = () => taking
   const writer = new EventWriter(context, giveUp.signal)
   const holder = createRunHolder(context, {
@@ -106,6 +116,11 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     parts: {
       sandboxes,
       folders,
+      agentFolders: {
+        bundles: createBundles(config.bundlesRoot ?? null),
+        attachmentFolders,
+        readAttachments: (run) => readAttachments(database.pool, run.task_id),
+      },
       writer,
       hostIdentity: identity,
       holds: (run) => holdsRun(database.pool, run.run_id, run.generation),

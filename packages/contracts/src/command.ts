@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { attachmentsSchema } from './attachment.ts'
 import { agentIdSchema, sessionIdSchema } from './ids.ts'
 import { jsonObjectSchema } from './json.ts'
 import { policyInputSchema } from './policy.ts'
@@ -37,6 +38,7 @@ export const commandSchema = z
     label: clientKeySchema.optional(),
     metadata: jsonObjectSchema.optional(),
     extra_system_prompt: text(0, 262_144).optional(),
+    attachments: attachmentsSchema.optional(),
   })
   .superRefine((command, context) => {
     for (const [one, other] of [

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Command, DEFAULT_LANE, DEFAULT_TIMEOUT_MS, PRIORITY_NAMES } from '@muster/contracts'
+import { type Attachment, type Command, DEFAULT_LANE, DEFAULT_TIMEOUT_MS, PRIORITY_NAMES } from '@muster/contracts'
 import {
   AppError,
   classKeyOf,
@@ -51,6 +51,7 @@ export async function prepareCommand(
     metadata: command.metadata ?? {},
     idempotency_key: idempotencyKey,
     fingerprint: fingerprintOf(command, agent.id),
+    ...attachmentsOf(command),
     message: command.message,
     extra_system_prompt: command.extra_system_prompt ?? null,
     policy,
@@ -63,6 +64,23 @@ export async function prepareCommand(
   }
 }
 
+/** Nothing where nothing is attached, so that a plain command carries nothing more. */
+function attachmentsOf({ attachments }: Command): Pick<AcceptItem, 'attachments' | 'attached'> {
+  if (attachments === undefined || attachments.length === 0) return {}
+  const typed = attachments.map(withMediaType)
+  const attached = typed.map(({ name, media_type, text, base64 }) => ({
+    name,
+    media_type,
+    bytes: base64 === undefined ? Buffer.byteLength(text ?? '') : Buffer.byteLength(base64, 'base64'),
+  }))
+  return { attachments: typed, attached }
+}
+
+const withMediaType = (attachment: Attachment) => ({
+  ...attachment,
+  media_type: attachment.media_type ?? (attachment.base64 === undefined ? 'text/plain' : 'application/octet-stream'),
+})
+
 function priorityOf(command: Command): number {
   const priority = command.priority ?? PRIORITY_NAMES.normal
   return typeof priority === 'number' ? priority : PRIORITY_NAMES[priority]
@@ -70,7 +88,7 @@ function priorityOf(command: Command): number {
 
 /** Hex SHA-256 of the body in a normal form: sorted keys, the agent by its id, without the idempotency key and what says no more than leaving it out. */
 function fingerprintOf(command: Command, agentId: string): string {
-  const { idempotency_key: _, lane, type, delay_ms, policy, metadata, ...rest } = command
+  const { idempotency_key: _, lane, type, delay_ms, policy, metadata, attachments, ...rest } = command
   const body = {
     ...rest,
     agent: agentId,
@@ -80,6 +98,7 @@ function fingerprintOf(command: Command, agentId: string): string {
     ...(delay_ms === undefined || delay_ms === 0 ? {} : { delay_ms }),
     ...(isEmpty(policy) ? {} : { policy }),
     ...(isEmpty(metadata) ? {} : { metadata }),
+    ...(isEmpty(attachments) ? {} : { attachments: attachments?.map(withMediaType) }),
   }
   return createHash('sha256').update(canonical(body)).digest('hex')
 }

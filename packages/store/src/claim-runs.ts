@@ -1,4 +1,12 @@
-import { agentConfigSchema, keptObjectSchema, keptValueSchema, policySchema, usageSchema } from '@muster/contracts'
+import {
+  type AttachmentInfo,
+  agentConfigSchema,
+  attachmentInfoSchema,
+  keptObjectSchema,
+  keptValueSchema,
+  policySchema,
+  usageSchema,
+} from '@muster/contracts'
 import { z } from 'zod'
 import { execute, type Queryable } from './statement.ts'
 
@@ -45,15 +53,17 @@ export type ClaimedRun = z.infer<typeof claimedRunSchema> & {
   readonly lost_at: Date | null
   /** The trace context in which its command was accepted. */
   readonly traceparent: string | null
+  /** What came with its command. */
+  readonly attachments: readonly AttachmentInfo[]
 }
 
 const STATEMENT = {
   name: 'claim_runs',
   // what is joined does not change by the claim: since when the run could start, and when its last holder was last heard of
-  text: `SELECT c.*, f.ready_at, f.lost_at, f.traceparent FROM claim_runs($1, $2) c LEFT JOIN LATERAL (
+  text: `SELECT c.*, f.ready_at, f.lost_at, f.traceparent, f.attachments FROM claim_runs($1, $2) c LEFT JOIN LATERAL (
       SELECT greatest(r.queued_at, r.not_before, s.named_at) AS ready_at, CASE WHEN r.losses > 0 THEN (
         SELECT least(t.ended_at, n.last_beat_at) FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
-        WHERE t.run_id = r.id AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1) END AS lost_at, r.traceparent
+        WHERE t.run_id = r.id AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1) END AS lost_at, r.traceparent, r.attachments
       FROM runs r LEFT JOIN sessions s ON s.id = r.session_id WHERE r.id = c.run_id LIMIT 1) f ON true`,
   row: z.object({
     run_id: z.string(),
@@ -63,6 +73,7 @@ const STATEMENT = {
     ready_at: z.date().nullable(),
     lost_at: z.date().nullable(),
     traceparent: z.string().nullable(),
+    attachments: z.array(attachmentInfoSchema).nullable(),
   }),
 }
 
@@ -88,8 +99,11 @@ export async function claimRuns(
     if (row.verdict !== 'claimed' && row.verdict !== 'mine') return { verdict: row.verdict }
     const run = claimedRunSchema.safeParse(row.claimed)
     if (run.success) {
-      const { ready_at, lost_at, traceparent } = row
-      return { verdict: row.verdict, run: { ...run.data, ready_at, lost_at, traceparent } }
+      const { ready_at, lost_at, traceparent, attachments } = row
+      return {
+        verdict: row.verdict,
+        run: { ...run.data, ready_at, lost_at, traceparent, attachments: attachments ?? [] },
+      }
     }
     return {
       verdict: 'unreadable',

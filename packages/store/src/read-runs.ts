@@ -100,6 +100,7 @@ const runOf = (row: RunRow): Run =>
     max_attempts: row.maxAttempts,
     priority: row.priority,
     message: row.message,
+    attachments: row.attachments ?? [],
     policy: row.policy,
     timeout_ms: row.timeoutMs,
     not_before: row.notBefore?.toISOString() ?? null,

@@ -50,7 +50,7 @@ export async function listTasks(
   return pageFrom(rows, page, (row) => row.id, taskOf)
 }
 
-const taskOf = (row: TaskRow): Task =>
+const taskOf = (row: Omit<TaskRow, 'attachments'>): Task =>
   RESOURCE.parse({
     id: row.id,
     workspace_id: row.workspaceId,

@@ -115,6 +115,8 @@ CREATE TABLE tasks (
   metadata        jsonb NOT NULL,
   idempotency_key text COLLATE "C",
   fingerprint     bytea,
+  -- the files that came with the command, whole: [{name, media_type, text | base64}]; null for none
+  attachments     jsonb,
   output          jsonb,
   failure         jsonb,
   created_at      timestamptz NOT NULL DEFAULT now(),
@@ -151,6 +153,8 @@ CREATE TABLE runs (
   front               boolean NOT NULL DEFAULT false,
   scheduled           boolean NOT NULL DEFAULT false,
   message             text NOT NULL,
+  -- what came with it: [{name, media_type, bytes}]; the files themselves are its task's
+  attachments         jsonb,
   extra_system_prompt text,
   policy              jsonb NOT NULL,
   timeout_ms          integer NOT NULL,

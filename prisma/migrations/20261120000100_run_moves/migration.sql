@@ -329,10 +329,11 @@ BEGIN
   END IF;
   v_order := nextval('run_order');
   INSERT INTO runs (id, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, status,
-      max_attempts, priority, run_order, session_order, message, extra_system_prompt, policy, timeout_ms, offerable_at, label, metadata)
+      max_attempts, priority, run_order, session_order, message, extra_system_prompt, policy, timeout_ms, offerable_at, label, metadata,
+      attachments)
     SELECT p_new_run, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, 'queued',
       max_attempts, priority, v_order, CASE WHEN session_id IS NOT NULL THEN v_order END, message, extra_system_prompt, policy, timeout_ms,
-      CASE WHEN session_id IS NULL THEN now() END, label, metadata
+      CASE WHEN session_id IS NULL THEN now() END, label, metadata, attachments
     FROM runs WHERE id = v_task.run_id;
   INSERT INTO events (run_id, seq, type, data) VALUES (p_new_run, 1, 'run.queued', '{}');
   INSERT INTO snapshots (run_id, seq, status) VALUES (p_new_run, 1, 'queued');
