@@ -37,6 +37,7 @@ export type RunningWorker = {
 
 /** Starts a worker: probes what it can serve, proves the shared folders, registers, beats, takes jobs and does its share of the duties. */
 export async function startWorker(config: WorkerConfig, logger: Logger): Promise<RunningWorker> {
+  if (config.bundlesRoot !== undefined) await proveBundlesRoot(config.bundlesRoot)
   const giveUp = new AbortController()
   const database = openDatabase({
     url: config.databaseUrl,
@@ -58,7 +59,6 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     throw new Error(
       `${config.sessionsRoot} is not the folder that the fleet's workers share (${rootId}, not ${fleetRootId})`,
     )
-  if (config.bundlesRoot !== undefined) await proveBundlesRoot(config.bundlesRoot)
   const { sandboxes, pools, holds } = await openSandboxes(config.pools, config, logger)
   const identity = await hostIdentity()
   const registration = new NodeRegistration(context, {
