@@ -19,7 +19,10 @@ type Decided = PromiseSettledResult<Accepted>
 type Open = { readonly index: number; readonly request: AcceptRequest }
 type Ready = Open & { readonly item: AcceptItem }
 
-/** Commits many commands by few statements, one after the other, so that their order holds; the outcome of each, in order. */
+/**
+ * Commits many commands by few statements, one after the other, so that their order holds; the outcome of each, in order. Once the
+ * database cannot be reached the rest is refused as well.
+ */
 export async function acceptInOrder(
   requests: readonly AcceptRequest[],
   parts: InOrderParts,
@@ -28,17 +31,27 @@ export async function acceptInOrder(
   const decided = new Map<number, Decided>()
   const repeats = new Repeats()
   const all = requests.map((request, index) => ({ index, request }))
+  let outage: unknown
   for (let start = 0; start < all.length; start += max) {
     let open: readonly Open[] = all.slice(start, start + max)
-    for (let pin = 0; pin < pins && open.length > 0; pin++) {
+    for (let pin = 0; pin < pins && open.length > 0 && outage === undefined; pin++) {
       const ready = repeats.without(await prepareAll(open, parts, decided))
       const behind = behindTheirAgent(ready)
       open = behind.length > 0 ? ready : await commitAll(ready, parts, decided)
       for (const { request } of behind.length > 0 ? behind : open) forget(request)
+      outage = outageOf(decided)
     }
-    for (const { index } of open) decided.set(index, refused(unpinned()))
+    for (const { index } of open) decided.set(index, refused(outage ?? unpinned()))
   }
   return all.map(({ index }) => decided.get(index) ?? repeats.judge(index, decided))
+}
+
+/** What kept a command from being written: those behind it are not tried, so that none overtakes it in its session. */
+function outageOf(decided: ReadonlyMap<number, Decided>): unknown {
+  for (const one of decided.values())
+    if (one.status === 'rejected' && one.reason instanceof AppError && one.reason.code === 'unavailable')
+      return one.reason
+  return undefined
 }
 
 export const unpinned = (): AppError =>

@@ -1,4 +1,5 @@
 import {
+  ATTACHMENTS_MAX,
   BATCH_COMMANDS_MAX,
   BODY_BYTES_MAX,
   ERROR_CODES,
@@ -23,6 +24,7 @@ export const getCapabilities: Handler<typeof ROUTES.getCapabilities> = async () 
       body_bytes: BODY_BYTES_MAX,
       batch_bytes: ROUTES.postBatch.bodyBytesMax,
       batch_commands: BATCH_COMMANDS_MAX,
+      attachments: ATTACHMENTS_MAX,
       page_items: 200,
       event_page_items: 1000,
       prefer_wait_seconds: 60,

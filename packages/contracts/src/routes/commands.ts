@@ -78,12 +78,13 @@ export const postBatch = defineRoute({
   operationId: 'postBatch',
   method: 'POST',
   path: '/v1/commands/batch',
-  summary: 'Submit many commands, each accepted or refused by itself; durable before the answer',
+  summary: 'Submit up to 500 commands (8 MiB), each accepted or refused by itself; durable before the answer',
   params: NO_PARAMS,
   query: NO_QUERY,
   body: batchSchema,
   bodyBytesMax: BATCH_BYTES_MAX,
   requestHeaders: {
+    'Idempotency-Key': 'Refused: each command has its own field idempotency_key',
     traceparent: 'W3C trace context: the spans of the runs belong to it, and their agents find one in TRACEPARENT',
   },
   responses: {
