@@ -35,6 +35,7 @@ export class QueueLimits {
   readonly #timer: NodeJS.Timeout
   #learning: Promise<void> | null = null
   #learntAt: Date | null = null
+  #isBehind = false
 
   constructor(context: EngineContext) {
     this.#context = context
@@ -94,8 +95,11 @@ export class QueueLimits {
   async #poll(): Promise<void> {
     try {
       await this.#learnAll()
+      this.#isBehind = false
     } catch (error) {
-      this.#context.log.warn({ err: error }, 'limits of what may wait could not be read')
+      // told once for each outage
+      if (!this.#isBehind) this.#context.log.warn({ err: error }, 'limits of what may wait could not be read')
+      this.#isBehind = true
     }
   }
 

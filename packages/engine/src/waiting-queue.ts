@@ -14,6 +14,7 @@ const FRESH_MS = 1000
 export class WaitingQueue {
   readonly scope: WaitingScope
   readonly #count: (question: WaitingQuestion) => Promise<number>
+  readonly #nowMs: () => number
   #max: number
   #counted = 0
   #countedAt = Number.NEGATIVE_INFINITY
@@ -23,10 +24,17 @@ export class WaitingQueue {
   /** Neither kept nor given back. */
   #held = 0
 
-  constructor(scope: WaitingScope, max: number, count: (question: WaitingQuestion) => Promise<number>) {
+  /** `nowMs`: the monotonic clock of this process unless told. */
+  constructor(
+    scope: WaitingScope,
+    max: number,
+    count: (question: WaitingQuestion) => Promise<number>,
+    nowMs: () => number = () => performance.now(),
+  ) {
     this.scope = scope
     this.#max = max
     this.#count = count
+    this.#nowMs = nowMs
   }
 
   get max(): number {
@@ -46,7 +54,7 @@ export class WaitingQueue {
 
   /** Counts anew when the last count is older than a second; whoever asks meanwhile waits for the same count. */
   async refresh(): Promise<void> {
-    if (this.#counting === null && performance.now() - this.#countedAt < FRESH_MS) return
+    if (this.#counting === null && this.#nowMs() - this.#countedAt < FRESH_MS) return
     this.#counting ??= this.#recount().finally(() => {
       this.#counting = null
     })
@@ -67,7 +75,7 @@ export class WaitingQueue {
   }
 
   async #recount(): Promise<void> {
-    const askedAt = performance.now()
+    const askedAt = this.#nowMs()
     const max = this.#max
     // what is kept while the count is under way may or may not be in it: taken for not, so that the limit holds
     const keptBefore = this.#kept
