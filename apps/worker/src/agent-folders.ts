@@ -18,13 +18,13 @@ export type AgentFoldersParts = {
   readonly readAttachments: (run: ClaimedRun) => Promise<readonly Attachment[]>
 }
 
-export type AgentFoldersOutcome =
+type AgentFoldersOutcome =
   | { readonly kind: 'opened'; readonly folders: AgentFolders }
   | { readonly kind: 'absent'; readonly reason: string }
   | { readonly kind: 'stopped' }
 
 /** Asks Postgres until it answers; null when the run is no longer to start. */
-export type AskUntilAnswered = <T>(question: () => Promise<T>) => Promise<T | null>
+type AskUntilAnswered = <T>(question: () => Promise<T>) => Promise<T | null>
 
 /** Finds an agent's bundle and writes down its attachments; a plain run costs nothing here. */
 export async function openAgentFolders(

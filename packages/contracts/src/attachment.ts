@@ -10,7 +10,7 @@ const CHARS_MAX = 1_048_576
 const utf8 = new TextEncoder()
 
 /** The name of a file in one folder, whatever else it holds: never a path. */
-export const attachmentNameSchema = text(1, NAME_BYTES_MAX)
+const attachmentNameSchema = text(1, NAME_BYTES_MAX)
   .refine((name) => !name.includes('/') && name !== '.' && name !== '..', { error: 'not the name of a file' })
   .refine((name) => utf8.encode(name).length <= NAME_BYTES_MAX, {
     error: `longer than ${NAME_BYTES_MAX} bytes of UTF-8`,

@@ -2,7 +2,7 @@ import { AppError } from '@muster/core'
 import type { AcceptItem, AcceptVerdict } from '@muster/store'
 import type { Accepted, AcceptRequest } from './accept.ts'
 
-export type InOrderParts = {
+type InOrderParts = {
   /** Commands in one statement at most. */
   readonly max: number
   /** How often a command may find that its agent has changed meanwhile. */

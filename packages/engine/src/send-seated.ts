@@ -48,4 +48,5 @@ function settleSeats(answers: readonly SeatAnswer[], verdicts: Verdicts): void {
 const queueFull = ({ queue, max }: Extract<SeatAnswer, { outcome: 'full' }>): AppError =>
   new AppError('queue_full', `the queue of this ${queue} is full: its limits.max_waiting is ${max}`, {
     retryAfterMs: RETRY_AFTER_MS,
+    limit: max,
   })

@@ -43,10 +43,10 @@ function parseCommand(value: unknown, index: number): Command {
 /** The same outcome, with its faults where the command stands in the body. */
 function placed(decided: Decided, index: number): Decided {
   if (decided.status === 'fulfilled' || !(decided.reason instanceof AppError)) return decided
-  const { code, message, faults, retryAfterMs, cause } = decided.reason
+  if (decided.reason.faults.length === 0) return decided
+  const { code, message, faults, cause } = decided.reason
   const moved = faults.map(({ pointer, detail }) => ({ pointer: `/commands/${index}${pointer}`, detail }))
-  const details = { faults: moved, cause, ...(retryAfterMs === null ? {} : { retryAfterMs }) }
-  return { status: 'rejected', reason: new AppError(code, message, details) }
+  return { status: 'rejected', reason: new AppError(code, message, { faults: moved, cause }) }
 }
 
 function nextOf(left: Iterator<Decided>): Decided {
