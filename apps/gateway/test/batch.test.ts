@@ -145,6 +145,23 @@ describe('a batch', () => {
     }
   })
 
+  test('to many agents, known and unknown, is a handful too', async () => {
+    const agents = await Promise.all(Array.from({ length: 30 }, () => fixture.agent()))
+    const commands = Array.from({ length: 500 }, (_, index) => {
+      const agent = agents[index % 50]
+      return { agent: (index % 100 < 50 ? agent?.key : agent?.id) ?? `nobody${index}`, message: 'm' }
+    })
+    let sent: Reply | undefined
+    expect(
+      await questions(async () => {
+        sent = await send(commands)
+        await fixture.gateway.settled()
+      }),
+    ).toBeLessThanOrEqual(30)
+    const outcomes = commands.map((_, index) => sent?.at(`results.${index}.status`))
+    expect(outcomes).toEqual(commands.map((_, index) => (index % 50 < 30 ? 202 : 404)))
+  })
+
   test('keeps the order of its commands in every session', async () => {
     const agent = await fixture.agent()
     const sent = await send(

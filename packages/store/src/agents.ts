@@ -128,6 +128,28 @@ export async function findAgent({ prisma }: Database, workspaceId: string, idOrK
   return row === null ? null : agentOf(row)
 }
 
+/** Agents that are not deleted, each under the id or key that it was asked by; those that are not there are absent. */
+export async function findAgents(
+  { prisma }: Database,
+  workspaceId: string,
+  idsOrKeys: readonly string[],
+): Promise<ReadonlyMap<string, Agent>> {
+  const isId = (name: string): boolean => idPattern('agent').test(name)
+  const ids = idsOrKeys.filter(isId)
+  const keys = idsOrKeys.filter((name) => !isId(name))
+  const OR = [...(ids.length === 0 ? [] : [{ id: { in: ids } }]), ...(keys.length === 0 ? [] : [{ key: { in: keys } }])]
+  const rows = await ordinaryRead(() => prisma.agent.findMany({ where: { workspaceId, deletedAt: null, OR } }))
+  const found = rows.map(agentOf)
+  const byId = new Map(found.map((agent) => [agent.id, agent]))
+  const byKey = new Map(found.map((agent) => [agent.key, agent]))
+  const named = new Map<string, Agent>()
+  for (const name of idsOrKeys) {
+    const agent = isId(name) ? byId.get(name) : byKey.get(name)
+    if (agent !== undefined) named.set(name, agent)
+  }
+  return named
+}
+
 export async function listAgents({ prisma }: Database, workspaceId: string, page: PageRequest): Promise<Page<Agent>> {
   const rows = await ordinaryRead(() =>
     prisma.agent.findMany({
