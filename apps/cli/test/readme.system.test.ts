@@ -45,6 +45,17 @@ test('the command that waits answers with the result', async () => {
   expect(printed).toContain('"output":"42"')
 })
 
+test('the command that streams prints what was accepted and the events of its run', async () => {
+  const printed = await copied('first command', 'stream command')
+  expect(printed.match(/^event: .*/gm)?.slice(4)).toEqual([
+    'event: command.accepted',
+    'event: run.queued',
+    'event: run.started',
+    'event: agent.log',
+    'event: run.finished',
+  ])
+})
+
 test('the agent that the README writes runs', async () => {
   const printed = await copied('first command', 'create agent')
   expect(printed).toContain('"output":"Hello, world!"')

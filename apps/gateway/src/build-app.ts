@@ -1,6 +1,6 @@
 import { ROUTES, type RouteName } from '@muster/contracts'
 import { AppError } from '@muster/core'
-import { createAcceptor, type EngineContext } from '@muster/engine'
+import { createAcceptor, type EngineContext, QueueLimits } from '@muster/engine'
 import { type Metrics, NO_TRACING, type Tracing } from '@muster/runtime'
 import { Hono } from 'hono'
 import { Authenticator } from './authenticator.ts'
@@ -42,10 +42,12 @@ export function buildApp(parts: AppParts): GatewayApp {
   const engine: EngineContext = { ...parts.engine, report: gatewayReport(metrics) }
   let draining = false
   const logs = new RunLogs(engine)
+  const queues = new QueueLimits(engine)
   const context: GatewayContext = {
     database: engine.database,
     engine,
-    acceptor: createAcceptor(engine),
+    acceptor: createAcceptor(engine, queues),
+    queues,
     logs,
     readiness: createReadiness({ database: engine.database, gate: engine.gate, migrationsDir }),
   }
@@ -70,6 +72,7 @@ export function buildApp(parts: AppParts): GatewayApp {
       draining = true
       context.readiness.drain()
       logs.close()
+      queues.close()
     },
     settled: () => context.acceptor.settled(),
   }

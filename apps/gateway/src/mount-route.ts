@@ -1,4 +1,4 @@
-import type { Route } from '@muster/contracts'
+import { BODY_BYTES_MAX, type Route } from '@muster/contracts'
 import { AppError } from '@muster/core'
 import type { Metrics, Span, Tracing } from '@muster/runtime'
 import type { Context, Hono } from 'hono'
@@ -127,7 +127,10 @@ async function readCall<R extends Route>(
   const params = route.params.safeParse(c.req.param())
   if (!params.success) throw new AppError(route.notFound)
   const query = parseInput(route.query, given, 'query')
-  const body = route.body === null ? null : parseInput(route.body, await readBody(raw), 'body')
+  const body =
+    route.body === null
+      ? null
+      : parseInput(route.body, await readBody(raw, route.bodyBytesMax ?? BODY_BYTES_MAX), 'body')
   const call = {
     params: params.data,
     query,

@@ -95,6 +95,7 @@ describe('agents', () => {
     })
     expect(changed.at('agent.limits')).toEqual({
       concurrency: 3,
+      max_waiting: null,
       lanes: { cron: { concurrency: 1, paused: true }, hook: { weight: 2 } },
     })
   })

@@ -32,6 +32,7 @@ test('without Postgres every route answers 503 with a retry hint, none 500; it s
     await postgres.stop()
     const requests: readonly [string, string, object?][] = [
       ['POST', '/v1/commands', { agent: 'a', message: 'm' }],
+      ['POST', '/v1/commands/batch', { commands: Array.from({ length: 200 }, () => ({ agent: 'a', message: 'm' })) }],
       ['GET', '/v1/tasks'],
       ['GET', '/v1/runs/run_01k00000000000000000000000'],
       ['GET', '/v1/runs/run_01k00000000000000000000000/events'],

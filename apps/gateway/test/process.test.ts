@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { openDatabase } from '@muster/store'
 import { createDatabase, randomFrom, seed, sharedRedis, sized, type TestDatabase, until } from '@muster/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { Driver } from './drive-run.ts'
 import { ADMIN_TOKEN } from './gateway-fixture.ts'
 import { readSse } from './sse-reader.ts'
@@ -143,6 +144,28 @@ describe('the gateway as a process', () => {
     })
     expect(chunked).toMatch(/^HTTP\/1.1 413 /)
     expect((await fetch(`${url}/livez`)).status).toBe(200)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+
+  test('a batch of 7 MiB is taken over the wire, announced or in chunks; one over 8 MiB is 413', async () => {
+    const { url, child } = await start()
+    await queuedRun(url)
+    const send = async (body: string | ReadableStream): Promise<Response> =>
+      fetch(`${url}/v1/commands/batch`, {
+        method: 'POST',
+        headers: { ...auth, 'content-type': 'application/json' },
+        body,
+        duplex: 'half',
+      })
+    const batch = (count: number): string =>
+      JSON.stringify({ commands: Array.from({ length: count }, () => ({ agent: 'a', message: 'x'.repeat(500_000) })) })
+    for (const body of [batch(14), new Blob([batch(14)]).stream()]) {
+      const answer = await send(body)
+      const { results } = z.object({ results: z.array(z.object({ status: z.int() })) }).parse(await answer.json())
+      expect(results.map((one) => one.status)).toEqual(Array.from({ length: 14 }, () => 202))
+    }
+    expect((await send(batch(17))).status).toBe(413)
     child.kill('SIGKILL')
     await once(child, 'exit')
   })

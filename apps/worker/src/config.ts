@@ -27,6 +27,7 @@ const schema = z
     MUSTER_NOOP: z.literal('for-benchmarks').optional(),
     MUSTER_SESSIONS_ROOT: z.string().startsWith('/', 'must be an absolute path'),
     MUSTER_CACHE_ROOT: z.string().startsWith('/', 'must be an absolute path').default(join(tmpdir(), 'muster-cache')),
+    MUSTER_BUNDLES_ROOT: z.string().startsWith('/', 'must be an absolute path').optional(),
     MUSTER_CGROUPS: z.enum(['auto', 'hidden']).default('auto'),
     MUSTER_RUNC_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
     MUSTER_RUNSC_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
@@ -57,6 +58,8 @@ const schema = z
     sessionsRoot: env.MUSTER_SESSIONS_ROOT,
     /** Files that sandboxes are shown, kept between them; of this host only. */
     cacheRoot: env.MUSTER_CACHE_ROOT,
+    /** The folder below which agents' bundles are; undefined: this node has none. */
+    bundlesRoot: env.MUSTER_BUNDLES_ROOT,
     /** `hidden`: run as on a host without control groups; limits that need them are then not held, and so reported. */
     cgroups: env.MUSTER_CGROUPS,
     /** The programs of the pools `runc` (crun too) and `gvisor`; undefined looks in the usual folders. */

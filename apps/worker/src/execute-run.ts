@@ -12,6 +12,7 @@ import {
   type SessionFolders,
 } from '@muster/sandbox'
 import type { ClaimedRun } from '@muster/store'
+import { type AgentFolders, type AgentFoldersParts, openAgentFolders } from './agent-folders.ts'
 import { startNoop } from './noop-runner.ts'
 import { startMessage } from './start-message.ts'
 
@@ -20,6 +21,7 @@ const ASK_AGAIN_MS = 250
 export type ExecutionParts = {
   readonly sandboxes: ReadonlyMap<string, Sandbox>
   readonly folders: SessionFolders
+  readonly agentFolders: AgentFoldersParts
   readonly writer: EventWriter
   readonly hostIdentity: string
   /** Asked after the sandbox can be found and before its program begins. */
@@ -125,10 +127,23 @@ export class Execution {
 
   async #attempt(traceparent: string | null): Promise<ExecutionEnd> {
     const { run } = this
-    const { sandboxes } = this.#parts
+    const { sandboxes, agentFolders } = this.#parts
     if (this.#parts.noop && run.policy.runtime_type === 'none') return this.#noop()
     const sandbox = sandboxes.get(run.policy.runtime_type)
-    if (sandbox === undefined) return this.#unavailable(`this node has no ${run.policy.runtime_type}`)
+    if (sandbox === undefined)
+      return this.#unavailable('sandbox_unavailable', `this node has no ${run.policy.runtime_type}`)
+    const shown = await openAgentFolders(run, agentFolders, (question) => this.#ask(question))
+    if (shown.kind === 'absent') return this.#unavailable('bundle_unavailable', shown.reason)
+    if (shown.kind === 'stopped') return this.#stoppedBeforeStart()
+    try {
+      return await this.#runIn(sandbox, shown.folders, traceparent)
+    } finally {
+      await shown.folders.remove()
+    }
+  }
+
+  async #runIn(sandbox: Sandbox, shown: AgentFolders, traceparent: string | null): Promise<ExecutionEnd> {
+    const { run } = this
     const folder = run.session_id ?? run.run_id
     await this.#clearEarlier(folder)
     const begun = performance.now()
@@ -143,7 +158,8 @@ export class Execution {
         command: run.config.command,
         env: { ...run.config.env, ...(traceparent === null ? {} : { TRACEPARENT: traceparent }) },
         files: run.config.files ?? {},
-        attachmentsFolder: null,
+        bundleFolder: shown.bundle,
+        attachmentsFolder: shown.attachments,
         workspaceFolder: await this.#openFolder(folder),
         workspaceAccess: run.policy.workspace_access,
         network: run.policy.network_enabled,
@@ -153,7 +169,7 @@ export class Execution {
       () => this.#mayStart(),
     )
     starting.end(started.kind === 'failed' ? 'error' : 'ok')
-    if (started.kind === 'failed') return this.#unavailable(started.reason)
+    if (started.kind === 'failed') return this.#unavailable('sandbox_unavailable', started.reason)
     if (started.kind === 'refused') return this.#stoppedBeforeStart()
     const { process } = started
     this.#parts.onStarted(run, (performance.now() - begun) / 1000)
@@ -182,17 +198,25 @@ export class Execution {
     return this.#ended(this.#judge(outcome), outcome.usage, limits)
   }
 
-  /** Asks until Postgres answers: while it is away nothing is known, so nothing starts and no try is charged. */
   async #mayStart(): Promise<boolean> {
+    const holds = await this.#ask(() => this.#parts.holds(this.run))
+    return holds === true && this.#cause === null
+  }
+
+  /**
+   * Asks until Postgres answers: while it is away nothing is known, so nothing starts and no try is charged. Null when there is a cause
+   * to stop first.
+   */
+  async #ask<T>(question: () => Promise<T>): Promise<T | null> {
     while (this.#cause === null) {
       try {
-        return (await this.#parts.holds(this.run)) && this.#cause === null
+        return await question()
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'unavailable') throw error
         await delay(ASK_AGAIN_MS)
       }
     }
-    return false
+    return null
   }
 
   async #openFolder(name: string): Promise<string | null> {
@@ -282,10 +306,10 @@ export class Execution {
     return this.#ended(this.#stopped(null))
   }
 
-  #unavailable(reason: string): ExecutionEnd {
+  #unavailable(code: 'sandbox_unavailable' | 'bundle_unavailable', reason: string): ExecutionEnd {
     return this.#ended({
       kind: 'failed',
-      failure: { code: 'sandbox_unavailable', message: reason, retryable: true },
+      failure: { code, message: reason, retryable: true },
       exitCode: null,
     })
   }

@@ -12,7 +12,7 @@ export const startMessage = (run: ClaimedRun): StartMessage => ({
   attempt: run.attempt_number,
   agent: { id: run.agent_id, key: run.agent_key, version: run.agent_version, config: agentFacts(run) },
   message: run.message,
-  attachments: [],
+  attachments: run.attachments,
   extra_system_prompt: run.extra_system_prompt,
   routing: null,
   provenance: null,

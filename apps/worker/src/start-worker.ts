@@ -2,8 +2,16 @@ import { poolSchema } from '@muster/contracts'
 import { createRunHolder, createTicker, type EngineContext, EventWriter } from '@muster/engine'
 import { createGate } from '@muster/gate'
 import { type Logger, startHealthServer, startTracing } from '@muster/runtime'
-import { createFileCache, createSessionFolders, hostIdentity, proveRoot } from '@muster/sandbox'
-import { agreeOnRoot, HOLDS_KEY, holdsRun, openDatabase } from '@muster/store'
+import {
+  createAttachmentFolders,
+  createBundles,
+  createFileCache,
+  createSessionFolders,
+  hostIdentity,
+  proveRoot,
+} from '@muster/sandbox'
+import { agreeOnRoot, HOLDS_KEY, holdsRun, openDatabase, readAttachments } from '@muster/store'
+import { proveBundlesRoot } from './agent-folders.ts'
 import { startBeat } from './beat/start-beat.ts'
 import type { WorkerConfig } from './config.ts'
 import { drainDesk } from './drain-desk.ts'
@@ -29,6 +37,7 @@ export type RunningWorker = {
 
 /** Starts a worker: probes what it can serve, proves the shared folders, registers, beats, takes jobs and does its share of the duties. */
 export async function startWorker(config: WorkerConfig, logger: Logger): Promise<RunningWorker> {
+  if (config.bundlesRoot !== undefined) await proveBundlesRoot(config.bundlesRoot)
   const giveUp = new AbortController()
   const database = openDatabase({
     url: config.databaseUrl,
@@ -83,7 +92,8 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     },
   )
   const folders = createSessionFolders(config.sessionsRoot)
-  const stopCustodian = startCustodian(folders, createFileCache(config.cacheRoot), logger)
+  const attachmentFolders = createAttachmentFolders(config.cacheRoot)
+  const stopCustodian = startCustodian(folders, createFileCache(config.cacheRoot), attachmentFolders, logger)
   const consumers = () => taking
   const writer = new EventWriter(context, giveUp.signal)
   const holder = createRunHolder(context, {
@@ -107,6 +117,11 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     parts: {
       sandboxes,
       folders,
+      agentFolders: {
+        bundles: createBundles(config.bundlesRoot ?? null),
+        attachmentFolders,
+        readAttachments: (run) => readAttachments(database.pool, run.task_id),
+      },
       writer,
       hostIdentity: identity,
       holds: (run) => holdsRun(database.pool, run.run_id, run.generation),

@@ -77,6 +77,11 @@ test('a job that arrives after a drain began is dropped untouched', async () => 
     parts: {
       sandboxes: new Map(),
       folders: { open: untouched, replace: untouched, remove: untouched, removeReplaced: untouched },
+      agentFolders: {
+        bundles: { find: untouched },
+        attachmentFolders: { open: untouched, prune: untouched },
+        readAttachments: untouched,
+      },
       writer: new EventWriter(fleet.context, new AbortController().signal),
       hostIdentity: 'here',
       holds: untouched,

@@ -6,7 +6,8 @@ afterEach(() => fleet.close())
 
 const once = { retry: { max_attempts: 1 } }
 const limitsOf = async (runId: string) =>
-  (await fleet.database.pool.query('SELECT limits FROM attempts WHERE run_id = $1', [runId])).rows[0]?.limits
+  (await fleet.database.pool.query('SELECT limits FROM attempts WHERE run_id = $1 ORDER BY number DESC', [runId]))
+    .rows[0]?.limits
 
 describe('limits that a node cannot hold', () => {
   test('are refused when a command or its agent names them, and told of an attempt when nobody does', async () => {

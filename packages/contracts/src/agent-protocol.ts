@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { AttachmentInfo } from './attachment.ts'
 import { failureSchema } from './error-codes.ts'
 import { type JsonObject, type JsonValue, jsonValueSchema } from './json.ts'
 
@@ -15,7 +16,8 @@ export type ToAgent =
       attempt: number
       agent: { id: string; key: string; version: number; config: JsonObject }
       message: string
-      attachments: readonly JsonValue[]
+      /** Files in the folder that `MUSTER_ATTACHMENTS_FOLDER` names. */
+      attachments: readonly AttachmentInfo[]
       extra_system_prompt: string | null
       routing: JsonObject | null
       provenance: JsonObject | null

@@ -3,7 +3,7 @@ import { agentIdSchema, workspaceIdSchema } from './ids.ts'
 import { stringMapSchema } from './json.ts'
 import { policyInputSchema } from './policy.ts'
 import { clientKeySchema, slugSchema, text, timestampSchema } from './text.ts'
-import { concurrencySchema, weightSchema } from './workspace.ts'
+import { concurrencySchema, waitingLimitSchema, weightSchema } from './workspace.ts'
 
 const FILE_CHARS_MAX = 262_144
 
@@ -12,30 +12,43 @@ const envSchema = stringMapSchema((name, value) => {
   return value.length > 32_768 ? 'longer than 32768 characters' : null
 })
 
+const PATH_MAX = 255
+const NOT_A_PATH = `not a relative path without "." and ".." parts (at most ${PATH_MAX} characters)`
+
+const isRelativePath = (path: string): boolean =>
+  path.length <= PATH_MAX &&
+  /^[^/\0]+(\/[^/\0]+)*$/.test(path) &&
+  !path.split('/').some((part) => part === '.' || part === '..')
+
 const filesSchema = stringMapSchema((path, value, files) => {
-  if (
-    path.length > 255 ||
-    !/^[^/\0]+(\/[^/\0]+)*$/.test(path) ||
-    path.split('/').some((part) => part === '.' || part === '..')
-  )
-    return 'not a relative path without "." and ".." parts (at most 255 characters)'
+  if (!isRelativePath(path)) return NOT_A_PATH
   const parts = path.split('/')
   const parent = parts.slice(0, -1).findIndex((_, index) => Object.hasOwn(files, parts.slice(0, index + 1).join('/')))
   if (parent !== -1) return `lies below ${JSON.stringify(parts.slice(0, parent + 1).join('/'))}, which is a file`
   return value.length > FILE_CHARS_MAX ? `longer than ${FILE_CHARS_MAX} characters` : null
 })
 
-/** What a `process` agent is: a program, its plain environment, and files that appear read-only at `/agent`. */
-export const agentConfigSchema = z.strictObject({
+/** The fields of an agent's config, each by itself. */
+export const agentConfigFields = z.strictObject({
   runner: z.literal('process'),
   command: z.array(text(1, 32_768)).min(1).max(256),
   env: envSchema.optional(),
   files: filesSchema.optional(),
+  bundle: text(1, PATH_MAX).refine(isRelativePath, { error: NOT_A_PATH }).optional(),
   policy: policyInputSchema.optional(),
   timeout_ms: z.int().min(1).max(86_400_000).optional(),
   model: text(1, 255).optional(),
   provider: text(1, 255).optional(),
   system_prompt: text(0, 262_144).optional(),
+})
+
+/**
+ * What a `process` agent is: a program, its plain environment, and what appears read-only at `/agent`: `files` that are kept with it, or
+ * `bundle`, a folder below the one that the operator allows on every node (`MUSTER_BUNDLES_ROOT`).
+ */
+export const agentConfigSchema = agentConfigFields.superRefine((config, context) => {
+  if (config.files !== undefined && config.bundle !== undefined)
+    context.addIssue({ code: 'custom', message: 'send files or bundle, not both', path: ['bundle'] })
 })
 export type AgentConfig = z.infer<typeof agentConfigSchema>
 
@@ -48,6 +61,7 @@ export type LaneSettings = z.infer<typeof laneSettingsSchema>
 
 export const agentLimitsSchema = z.strictObject({
   concurrency: concurrencySchema,
+  max_waiting: waitingLimitSchema,
   lanes: z.record(slugSchema, laneSettingsSchema),
 })
 export type AgentLimits = z.infer<typeof agentLimitsSchema>
@@ -79,15 +93,16 @@ export const createAgentSchema = z.strictObject({
 })
 export type CreateAgent = z.infer<typeof createAgentSchema>
 
-const patchedConfigSchema = agentConfigSchema
+const patchedConfigSchema = agentConfigFields
   .extend({
-    env: agentConfigSchema.shape.env.nullable(),
-    files: agentConfigSchema.shape.files.nullable(),
-    policy: agentConfigSchema.shape.policy.nullable(),
-    timeout_ms: agentConfigSchema.shape.timeout_ms.nullable(),
-    model: agentConfigSchema.shape.model.nullable(),
-    provider: agentConfigSchema.shape.provider.nullable(),
-    system_prompt: agentConfigSchema.shape.system_prompt.nullable(),
+    env: agentConfigFields.shape.env.nullable(),
+    files: agentConfigFields.shape.files.nullable(),
+    bundle: agentConfigFields.shape.bundle.nullable(),
+    policy: agentConfigFields.shape.policy.nullable(),
+    timeout_ms: agentConfigFields.shape.timeout_ms.nullable(),
+    model: agentConfigFields.shape.model.nullable(),
+    provider: agentConfigFields.shape.provider.nullable(),
+    system_prompt: agentConfigFields.shape.system_prompt.nullable(),
   })
   .partial()
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { attachmentsSchema } from './attachment.ts'
 import { agentIdSchema, sessionIdSchema } from './ids.ts'
 import { jsonObjectSchema } from './json.ts'
 import { policyInputSchema } from './policy.ts'
@@ -37,6 +38,7 @@ export const commandSchema = z
     label: clientKeySchema.optional(),
     metadata: jsonObjectSchema.optional(),
     extra_system_prompt: text(0, 262_144).optional(),
+    attachments: attachmentsSchema.optional(),
   })
   .superRefine((command, context) => {
     for (const [one, other] of [
@@ -48,4 +50,15 @@ export const commandSchema = z
         context.addIssue({ code: 'custom', message: `send ${one} or ${other}, not both`, path: [other] })
     }
   })
+  .meta({ id: 'Command' })
 export type Command = z.infer<typeof commandSchema>
+
+export const BATCH_COMMANDS_MAX = 500
+
+/** Many commands, of which each is judged by itself: here only their number is. */
+export const batchSchema = z.strictObject({
+  commands: z
+    .array(z.unknown().meta({ override: { $ref: '#/components/schemas/Command' } }))
+    .min(1)
+    .max(BATCH_COMMANDS_MAX),
+})

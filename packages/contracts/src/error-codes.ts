@@ -49,6 +49,7 @@ export const FAILURE_CODES = [
   'expired',
   'worker_lost',
   'sandbox_unavailable',
+  'bundle_unavailable',
   'output_limit_exceeded',
   'memory_limit_exceeded',
   'disk_limit_exceeded',

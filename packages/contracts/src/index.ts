@@ -1,6 +1,7 @@
 export * from './agent.ts'
 export * from './agent-contract.ts'
 export * from './agent-protocol.ts'
+export * from './attachment.ts'
 export * from './command.ts'
 export * from './error-codes.ts'
 export * from './event.ts'

@@ -16,6 +16,8 @@ export const problemSchema = z.object({
   request_id: z.string(),
   retryable: z.boolean(),
   retry_after_ms: z.int().optional(),
+  /** How much the limit allows that refused the request, and none of which is left. */
+  limit: z.int().optional(),
   errors: z.array(faultSchema).optional(),
   agent_contract: agentContractSchema,
 })

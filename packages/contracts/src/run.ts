@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { attachmentInfoSchema } from './attachment.ts'
 import { failureSchema } from './error-codes.ts'
 import { agentIdSchema, nodeIdSchema, runIdSchema, sessionIdSchema, snapshotIdSchema, taskIdSchema } from './ids.ts'
 import { jsonObjectSchema, jsonValueSchema } from './json.ts'
@@ -38,6 +39,7 @@ export const runSchema = z.object({
   max_attempts: z.int(),
   priority: z.int(),
   message: z.string(),
+  attachments: z.array(attachmentInfoSchema),
   policy: policySchema,
   timeout_ms: z.int(),
   not_before: timestampSchema.nullable(),

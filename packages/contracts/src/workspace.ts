@@ -4,10 +4,12 @@ import { clientKeySchema, slugSchema, timestampSchema } from './text.ts'
 
 /** Runs at once; null: no limit. */
 export const concurrencySchema = z.int().min(0).max(1_000_000).nullable()
+/** Queued runs at most, scheduled and session-held ones included; past it commands are refused as `queue_full`. Null: no limit. */
+export const waitingLimitSchema = z.int().min(0).max(1_000_000).nullable()
 /** Share among siblings that have work. */
 export const weightSchema = z.number().min(0.001).max(1000)
 
-export const workspaceLimitsSchema = z.strictObject({ concurrency: concurrencySchema })
+export const workspaceLimitsSchema = z.strictObject({ concurrency: concurrencySchema, max_waiting: waitingLimitSchema })
 
 export const workspaceSchema = z.object({
   id: workspaceIdSchema,

@@ -4,6 +4,8 @@ export type ErrorDetails = {
   /** Where the request is at fault. */
   readonly faults?: readonly Fault[]
   readonly retryAfterMs?: number
+  /** What the limit allows that was met. */
+  readonly limit?: number
   readonly cause?: unknown
 }
 
@@ -13,11 +15,13 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly faults: readonly Fault[]
   readonly retryAfterMs: number | null
+  readonly limit: number | null
 
   constructor(code: ErrorCode, message?: string, details: ErrorDetails = {}) {
     super(message ?? ERROR_CODES[code].title, details.cause === undefined ? {} : { cause: details.cause })
     this.code = code
     this.faults = details.faults ?? []
     this.retryAfterMs = details.retryAfterMs ?? null
+    this.limit = details.limit ?? null
   }
 }

@@ -1,12 +1,24 @@
-import type { Command, ErrorCode, Run, Task } from '@muster/contracts'
-import { AppError, Batcher } from '@muster/core'
-import { type AcceptItem, type AcceptVerdict, acceptCommands, ensureClass, type Offer, offersOf } from '@muster/store'
+import type { Command, Run, Task } from '@muster/contracts'
+import { AppError, Batcher, classPolicyOf } from '@muster/core'
+import {
+  type AcceptItem,
+  type AcceptVerdict,
+  acceptCommands,
+  ensureClasses,
+  type NewClass,
+  type Offer,
+  offersOf,
+  type SessionRef,
+} from '@muster/store'
+import { acceptInOrder, isStale, unpinned } from './accept-in-order.ts'
 import { acceptedOffer, acceptedRun, acceptedTask } from './accepted-view.ts'
 import type { EngineContext } from './engine-context.ts'
 import { FleetHolds } from './fleet-holds.ts'
 import { offerRuns } from './offer-runs.ts'
-import { type PreparedCommand, prepareCommand, type WorkspaceRef } from './prepare-command.ts'
-import { AgentResolver, type ResolvedAgent } from './resolve-agent.ts'
+import { prepareCommand, type WorkspaceRef } from './prepare-command.ts'
+import type { QueueLimits } from './queue-limits.ts'
+import { AgentResolver } from './resolve-agent.ts'
+import { sendSeated } from './send-seated.ts'
 import { settleBatch, settledValue } from './settle-batch.ts'
 
 export type AcceptRequest = {
@@ -15,13 +27,6 @@ export type AcceptRequest = {
   readonly idempotencyKey: string | null
   /** The W3C trace context that the run's spans are to belong to. */
   readonly traceparent?: string | null
-}
-
-export type SessionRef = {
-  readonly id: string
-  readonly key: string
-  readonly agent_id: string
-  readonly agent_key: string
 }
 
 export type Accepted =
@@ -37,6 +42,11 @@ export type Accepted =
 export type Acceptor = {
   /** Throws an `AppError` that says why the command is refused; then nothing was changed. */
   accept(request: AcceptRequest): Promise<Accepted>
+  /**
+   * Accepts many, each by itself: a refusal of one changes nothing for the others. Those of one session keep their order, and of two with
+   * one idempotency key the second is a repeat of the first, or a conflict.
+   */
+  acceptAll(requests: readonly AcceptRequest[]): Promise<readonly PromiseSettledResult<Accepted>[]>
   /** Waits for the offers that are still on their way to the gate. */
   settled(): Promise<void>
 }
@@ -44,9 +54,14 @@ export type Acceptor = {
 const BATCH_MAX = 128
 /** Commands at once in one gateway; more would only wait longer than their clients do. */
 const WAITING_MAX = 10_000
+/** Statements of requests with many commands that wait, each of up to `BATCH_MAX` commands. */
+const WAITING_MANY_MAX = 100
 const CLASSES_KEPT_MAX = 100_000
+/** How often an agent may change between being read and being pinned. */
+const PINS_MAX = 3
 
-export function createAcceptor(context: EngineContext): Acceptor {
+/** `queues`: bounds what waits; without it nothing does. */
+export function createAcceptor(context: EngineContext, queues: QueueLimits | null = null): Acceptor {
   const agents = new AgentResolver(context.database)
   const holds = new FleetHolds(context.database.pool)
   const classes = new Set<string>()
@@ -57,6 +72,12 @@ export function createAcceptor(context: EngineContext): Acceptor {
     apart: (item) =>
       item.idempotency_key === null ? null : JSON.stringify([item.workspace_id, item.agent_id, item.idempotency_key]),
   })
+  // Two at a time, beside single commands: a request with many keeps its order by sending one statement after the other.
+  const many = new Batcher<readonly AcceptItem[], readonly PromiseSettledResult<AcceptVerdict>[]>(
+    (batches) => Promise.all(batches.map((items) => commit(context, items))),
+    { max: 1, lanes: 2, waitingMax: WAITING_MANY_MAX },
+  )
+  const classer = new Batcher<AcceptItem, string>((items) => knowClasses(items), { max: 500 })
   const offerer = new Batcher<Offer, boolean>(
     async (offers) => {
       const offered = await offerRuns(context, offers)
@@ -76,53 +97,78 @@ export function createAcceptor(context: EngineContext): Acceptor {
     }
   }
 
-  /** Tells what becomes of a command, and how long that took. */
   async function accept(request: AcceptRequest): Promise<Accepted> {
     const begun = performance.now()
-    let outcome: Accepted['outcome'] | ErrorCode = 'internal_error'
-    try {
-      const answered = await decide(request)
-      outcome = answered.outcome
-      return answered
-    } catch (error) {
-      if (error instanceof AppError) outcome = error.code
-      throw error
-    } finally {
-      const seconds = (performance.now() - begun) / 1000
-      const { workspace, command } = request
-      context.report?.accepted?.({ outcome, seconds, workspaceId: workspace.id, agentKey: command.agent })
-    }
+    const [decided] = await Promise.allSettled([decide(request)])
+    report(request, decided, begun)
+    return settledValue(decided)
+  }
+
+  async function acceptAll(requests: readonly AcceptRequest[]): Promise<readonly PromiseSettledResult<Accepted>[]> {
+    const begun = performance.now()
+    const decided = await acceptInOrder(requests, {
+      max: BATCH_MAX,
+      pins: PINS_MAX,
+      prepare,
+      commit: (items) => send(items, (sent) => many.add(sent)),
+      answer,
+      forget: ({ workspace, command }) => agents.forget(workspace.id, command.agent),
+    })
+    for (const [index, request] of requests.entries()) report(request, decided[index], begun)
+    return decided
+  }
+
+  /** Tells what became of a command, and how long that took. */
+  function report(request: AcceptRequest, decided: PromiseSettledResult<Accepted> | undefined, begun: number): void {
+    const { workspace, command } = request
+    const outcome =
+      decided?.status === 'fulfilled'
+        ? decided.value.outcome
+        : decided?.reason instanceof AppError
+          ? decided.reason.code
+          : 'internal_error'
+    const seconds = (performance.now() - begun) / 1000
+    context.report?.accepted?.({ outcome, seconds, workspaceId: workspace.id, agentKey: command.agent })
   }
 
   async function decide(request: AcceptRequest): Promise<Accepted> {
-    const { workspace, command, idempotencyKey, traceparent = null } = request
-    for (let resolved = 0; resolved < 3; resolved++) {
-      const agent = await agents.resolve(workspace.id, command.agent)
-      const prepared = await prepareCommand(workspace, agent, command, idempotencyKey, holds)
-      await knowClass(prepared, agent)
-      const item = traceparent === null ? prepared.item : { ...prepared.item, traceparent }
-      const verdict = settledValue(await batcher.add(item))
-      // an agent that is gone may have been made anew under its key
-      if (verdict.outcome !== 'agent_stale' && verdict.outcome !== 'agent_not_found')
-        return answer(prepared.item, verdict)
-      agents.forget(workspace.id, command.agent)
+    for (let pinned = 0; pinned < PINS_MAX; pinned++) {
+      const item = await prepare(request)
+      const [sent] = await send([item], ([only = item]) => Promise.all([batcher.add(only)]))
+      if (sent === undefined) break
+      const verdict = settledValue(sent)
+      if (!isStale(verdict)) return answer(item, verdict)
+      agents.forget(request.workspace.id, request.command.agent)
     }
-    throw new AppError('unavailable', 'the agent changes too fast to be pinned', { retryAfterMs: 1000 })
+    throw unpinned()
   }
 
-  async function knowClass({ item, classPolicy }: PreparedCommand, agent: ResolvedAgent): Promise<void> {
-    if (classes.has(item.class_key)) return
-    await ensureClass(context.database, {
-      key: item.class_key,
-      workspaceId: item.workspace_id,
-      agentId: agent.id,
-      agentKey: agent.key,
-      lane: item.lane,
-      pool: item.pool,
-      policy: classPolicy,
+  async function prepare({
+    workspace,
+    command,
+    idempotencyKey,
+    traceparent = null,
+  }: AcceptRequest): Promise<AcceptItem> {
+    const agent = await agents.resolve(workspace.id, command.agent)
+    const item = await prepareCommand(workspace, agent, command, idempotencyKey, holds)
+    return traceparent === null ? item : { ...item, traceparent }
+  }
+
+  async function knowClasses(items: readonly AcceptItem[]): Promise<readonly string[]> {
+    const made = new Map(items.map((item) => [item.class_key, newClass(item)]))
+    await ensureClasses(context.database, [...made.values()])
+    if (classes.size + made.size > CLASSES_KEPT_MAX) classes.clear()
+    for (const key of made.keys()) classes.add(key)
+    return items.map((item) => item.class_key)
+  }
+
+  /** Commits what finds room in its queues and has a class. */
+  function send(items: readonly AcceptItem[], commitAll: typeof many.add) {
+    return sendSeated(items, queues, async (seated) => {
+      const unknown = seated.filter((item) => !classes.has(item.class_key))
+      if (unknown.length > 0) await Promise.all(unknown.map((item) => classer.add(item)))
+      return commitAll(seated)
     })
-    if (classes.size >= CLASSES_KEPT_MAX) classes.clear()
-    classes.add(item.class_key)
   }
 
   function answer(item: AcceptItem, verdict: AcceptVerdict): Accepted {
@@ -163,12 +209,23 @@ export function createAcceptor(context: EngineContext): Acceptor {
 
   return {
     accept,
+    acceptAll,
     async settled() {
       // an offer may be looked up first, and is then one more
       while (underway.size > 0) await Promise.allSettled(underway)
     },
   }
 }
+
+const newClass = ({ class_key: key, workspace_id, agent_id, agent_key, lane, pool, policy }: AcceptItem): NewClass => ({
+  key,
+  workspace_id,
+  agent_id,
+  agent_key,
+  lane,
+  pool,
+  policy: classPolicyOf(policy),
+})
 
 function acceptedAnswer(item: AcceptItem, verdict: AcceptVerdict): Accepted {
   const session =

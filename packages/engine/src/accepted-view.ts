@@ -43,6 +43,7 @@ export function acceptedRun(item: AcceptItem, verdict: AcceptVerdict): Run {
     max_attempts: item.max_attempts,
     priority: item.priority,
     message: item.message,
+    attachments: [...(item.attached ?? [])],
     policy: item.policy,
     timeout_ms: item.timeout_ms,
     not_before: verdict.not_before?.toISOString() ?? null,

@@ -1,12 +1,5 @@
 import { hash } from 'node:crypto'
-import {
-  type ClassPolicy,
-  type Command,
-  DEFAULT_LANE,
-  DEFAULT_TIMEOUT_MS,
-  type Policy,
-  PRIORITY_NAMES,
-} from '@muster/contracts'
+import { type Attachment, type Command, DEFAULT_LANE, DEFAULT_TIMEOUT_MS, PRIORITY_NAMES } from '@muster/contracts'
 import {
   AppError,
   classKeyOf,
@@ -22,8 +15,6 @@ import type { ResolvedAgent } from './resolve-agent.ts'
 
 export type WorkspaceRef = { readonly id: string; readonly key: string }
 
-export type PreparedCommand = { readonly item: AcceptItem; readonly classPolicy: ClassPolicy; readonly policy: Policy }
-
 const DEFAULT_TYPE = 'command'
 
 /** Fills in defaults and makes ids. Throws `policy_unsupported` with the fields, or `invalid_request`. */
@@ -33,49 +24,62 @@ export async function prepareCommand(
   command: Command,
   idempotencyKey: string | null,
   holds: FleetHolds,
-): Promise<PreparedCommand> {
+): Promise<AcceptItem> {
   const policy = normalizePolicy(agent.config.policy, command.policy)
   const named = namedFields(agent.config.policy, command.policy)
   const faults = unsupportedPolicy(policy, named, await holds.for(policy))
   if (faults.length > 0)
     throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
   const lane = command.lane ?? DEFAULT_LANE
-  const classPolicy = classPolicyOf(policy)
   return {
+    task_id: newId('task'),
+    run_id: newId('run'),
+    workspace_id: workspace.id,
+    agent_id: agent.id,
+    agent_key: agent.key,
+    agent_version: agent.version,
+    job_name: `${workspace.key}/${agent.key}/${lane}`,
+    class_key: classKeyOf({ workspaceId: workspace.id, agentId: agent.id, lane }, classPolicyOf(policy)),
+    pool: policy.runtime_type,
+    lane,
+    session_id: command.session_id ?? null,
+    session_key: command.session_key ?? null,
+    new_session_id: command.session_key === undefined ? null : newId('session'),
+    type: command.type ?? DEFAULT_TYPE,
+    label: command.label ?? null,
+    priority: priorityOf(command),
+    metadata: command.metadata ?? {},
+    idempotency_key: idempotencyKey,
+    fingerprint: idempotencyKey === null ? null : fingerprintOf(command, agent.id),
+    ...attachmentsOf(command),
+    message: command.message,
+    extra_system_prompt: command.extra_system_prompt ?? null,
     policy,
-    classPolicy,
-    item: {
-      task_id: newId('task'),
-      run_id: newId('run'),
-      workspace_id: workspace.id,
-      agent_id: agent.id,
-      agent_key: agent.key,
-      agent_version: agent.version,
-      job_name: `${workspace.key}/${agent.key}/${lane}`,
-      class_key: classKeyOf({ workspaceId: workspace.id, agentId: agent.id, lane }, classPolicy),
-      pool: policy.runtime_type,
-      lane,
-      session_id: command.session_id ?? null,
-      session_key: command.session_key ?? null,
-      new_session_id: command.session_key === undefined ? null : newId('session'),
-      type: command.type ?? DEFAULT_TYPE,
-      label: command.label ?? null,
-      priority: priorityOf(command),
-      metadata: command.metadata ?? {},
-      idempotency_key: idempotencyKey,
-      fingerprint: idempotencyKey === null ? null : fingerprintOf(command, agent.id),
-      message: command.message,
-      extra_system_prompt: command.extra_system_prompt ?? null,
-      policy,
-      timeout_ms: command.timeout_ms ?? agent.config.timeout_ms ?? DEFAULT_TIMEOUT_MS,
-      max_attempts: policy.retry.max_attempts,
-      not_before: command.not_before ?? null,
-      delay_ms: command.delay_ms ?? null,
-      expires_at: command.expires_at ?? null,
-      ttl_ms: command.ttl_ms ?? null,
-    },
+    timeout_ms: command.timeout_ms ?? agent.config.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+    max_attempts: policy.retry.max_attempts,
+    not_before: command.not_before ?? null,
+    delay_ms: command.delay_ms ?? null,
+    expires_at: command.expires_at ?? null,
+    ttl_ms: command.ttl_ms ?? null,
   }
 }
+
+/** Nothing where nothing is attached, so that a plain command carries nothing more. */
+function attachmentsOf({ attachments }: Command): Pick<AcceptItem, 'attachments' | 'attached'> {
+  if (attachments === undefined || attachments.length === 0) return {}
+  const typed = attachments.map(withMediaType)
+  const attached = typed.map(({ name, media_type, text, base64 }) => ({
+    name,
+    media_type,
+    bytes: base64 === undefined ? Buffer.byteLength(text ?? '') : Buffer.byteLength(base64, 'base64'),
+  }))
+  return { attachments: typed, attached }
+}
+
+const withMediaType = (attachment: Attachment) => ({
+  ...attachment,
+  media_type: attachment.media_type ?? (attachment.base64 === undefined ? 'text/plain' : 'application/octet-stream'),
+})
 
 function priorityOf(command: Command): number {
   const priority = command.priority ?? PRIORITY_NAMES.normal
@@ -84,7 +88,7 @@ function priorityOf(command: Command): number {
 
 /** Hex SHA-256 of the body in a normal form: sorted keys, the agent by its id, without the idempotency key and what says no more than leaving it out. */
 function fingerprintOf(command: Command, agentId: string): string {
-  const { idempotency_key: _, lane, type, delay_ms, policy, metadata, ...rest } = command
+  const { idempotency_key: _, lane, type, delay_ms, policy, metadata, attachments, ...rest } = command
   const body = {
     ...rest,
     agent: agentId,
@@ -94,6 +98,7 @@ function fingerprintOf(command: Command, agentId: string): string {
     ...(delay_ms === undefined || delay_ms === 0 ? {} : { delay_ms }),
     ...(isEmpty(policy) ? {} : { policy }),
     ...(isEmpty(metadata) ? {} : { metadata }),
+    ...(isEmpty(attachments) ? {} : { attachments: attachments?.map(withMediaType) }),
   }
   return hash('sha256', canonical(body), 'hex')
 }

@@ -1,6 +1,6 @@
 import type { AgentConfig } from '@muster/contracts'
-import { AppError } from '@muster/core'
-import { type Database, findAgent } from '@muster/store'
+import { AppError, Batcher } from '@muster/core'
+import { type Database, findAgents } from '@muster/store'
 
 export type ResolvedAgent = {
   readonly id: string
@@ -11,17 +11,21 @@ export type ResolvedAgent = {
 }
 
 const KEPT_MAX = 10_000
+/** Agents that are read together. */
+const READ_MAX = 500
+
+type AgentName = { readonly workspaceId: string; readonly idOrKey: string }
 
 /**
  * Remembers agents between commands. It may be behind: the accepting statement compares the version, and whoever is told that it is stale
  * forgets it and resolves again.
  */
 export class AgentResolver {
-  readonly #database: Database
+  readonly #reader: Batcher<AgentName, ResolvedAgent | null>
   readonly #kept = new Map<string, Promise<ResolvedAgent | null>>()
 
   constructor(database: Database) {
-    this.#database = database
+    this.#reader = new Batcher((names) => readAgents(database, names), { max: READ_MAX, lanes: 2 })
   }
 
   /** Throws `agent_not_found`. */
@@ -29,7 +33,7 @@ export class AgentResolver {
     const place = `${workspaceId}/${idOrKey}`
     let pending = this.#kept.get(place)
     if (pending === undefined) {
-      pending = findAgent(this.#database, workspaceId, idOrKey)
+      pending = this.#reader.add({ workspaceId, idOrKey })
       if (this.#kept.size >= KEPT_MAX) this.#kept.clear()
       this.#kept.set(place, pending)
     }
@@ -47,4 +51,21 @@ export class AgentResolver {
   forget(workspaceId: string, idOrKey: string): void {
     this.#kept.delete(`${workspaceId}/${idOrKey}`)
   }
+}
+
+/** By one statement for each workspace. */
+async function readAgents(database: Database, names: readonly AgentName[]): Promise<readonly (ResolvedAgent | null)[]> {
+  const byWorkspace = Map.groupBy(names, (name) => name.workspaceId)
+  const found = await Promise.all(
+    Array.from(byWorkspace, async ([workspaceId, asked]) => {
+      const agents = await findAgents(
+        database,
+        workspaceId,
+        asked.map((name) => name.idOrKey),
+      )
+      return [workspaceId, agents] as const
+    }),
+  )
+  const workspaces = new Map(found)
+  return names.map(({ workspaceId, idOrKey }) => workspaces.get(workspaceId)?.get(idOrKey) ?? null)
 }

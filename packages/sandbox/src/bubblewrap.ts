@@ -67,7 +67,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       const host = await describeHost()
       const refusal = unheldDemand(spec.required, host.held)
       if (refusal !== null) return { kind: 'failed', reason: refusal }
-      const filesFolder = hasFiles ? await cache.folderOf(spec.files) : null
+      const filesFolder = spec.bundleFolder ?? (hasFiles ? await cache.folderOf(spec.files) : null)
       const cgroup = await host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES)
       return await launch(spec, { host, cgroup, filesFolder }, confirm).catch(async (error: unknown) => {
         await cgroup.end()

@@ -86,7 +86,7 @@ export function createNone(options: NoneOptions): Sandbox {
   }
 
   async function prepare(spec: SandboxSpec): Promise<Prepared> {
-    const agent = await cache.folderOf(spec.files)
+    const agent = spec.bundleFolder ?? (await cache.folderOf(spec.files))
     const host = await describeHost()
     // Stands for all that a sandbox would hold in memory: home, temporary files, an empty workspace.
     const scratch = await mkdtemp(join(scratchRoot, 'run-'))

@@ -60,6 +60,7 @@ async function runTrial(trial: SandboxTrial, workspace: string): Promise<ProbeOu
     command: ['/bin/sh', '-c', TRIAL],
     env: { TRIAL_SEES: trial.sees },
     files: { trial: 'ok' },
+    bundleFolder: null,
     attachmentsFolder: null,
     workspaceFolder: workspace,
     workspaceAccess: 'rw',

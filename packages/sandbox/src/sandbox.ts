@@ -10,6 +10,8 @@ export type SandboxSpec = {
   readonly env: Readonly<Record<string, string>>
   /** Relative path -> text; read-only at `/agent`. */
   readonly files: Readonly<Record<string, string>>
+  /** A folder shown read-only at `/agent` instead of `files`, or null. */
+  readonly bundleFolder: string | null
   /** A folder shown read-only at `/attachments`, or null for none. */
   readonly attachmentsFolder: string | null
   /** The session's folder, shown at `/workspace` as `workspaceAccess` says; null behaves like access `none`. */

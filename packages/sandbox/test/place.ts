@@ -17,6 +17,7 @@ export function makeSpec(over: Partial<SandboxSpec> = {}): SandboxSpec {
     command: ['true'],
     env: {},
     files: {},
+    bundleFolder: null,
     attachmentsFolder: null,
     workspaceFolder: null,
     workspaceAccess: 'none',

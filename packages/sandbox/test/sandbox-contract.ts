@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RESOURCE_NAMES } from '@muster/contracts'
 import { newId } from '@muster/core'
@@ -180,6 +180,21 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
           ),
         )
         expect(attempt.stdout).toBe('ürefused\ndeep\nmain.mjs\n')
+      })
+
+      it('finds its bundle at /agent, runs a program in it, and cannot change it', async () => {
+        const bundleFolder = join(place.root, 'bundle')
+        mkdirSync(join(bundleFolder, 'bin'), { recursive: true })
+        writeFileSync(join(bundleFolder, 'bin/hello'), '#!/bin/sh\ncat "$MUSTER_AGENT_FOLDER/data"\n', { mode: 0o755 })
+        writeFileSync(join(bundleFolder, 'data'), 'bundled', { mode: 0o644 })
+        const end = await runToEnd(sandbox, makeSpec({ command: ['/agent/bin/hello'], bundleFolder }))
+        expect(end).toMatchObject({ stdout: 'bundled', code: 0 })
+        await runToEnd(
+          sandbox,
+          sh('cd "$MUSTER_AGENT_FOLDER"; echo x > data; echo x > more; rm -rf bin; chmod 777 .', { bundleFolder }),
+        )
+        expect(readFileSync(join(bundleFolder, 'data'), 'utf8')).toBe('bundled')
+        expect(readdirSync(bundleFolder).sort()).toEqual(['bin', 'data'])
       })
 
       it('finds attachments where the variable says', async () => {

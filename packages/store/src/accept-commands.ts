@@ -1,4 +1,4 @@
-import type { JsonObject, Policy, Pool } from '@muster/contracts'
+import type { Attachment, AttachmentInfo, JsonObject, Policy, Pool } from '@muster/contracts'
 import { z } from 'zod'
 import { execute, type Queryable } from './statement.ts'
 
@@ -35,6 +35,9 @@ export type AcceptItem = {
   readonly ttl_ms: number | null
   /** The W3C trace context that its spans belong to. */
   readonly traceparent?: string | null
+  /** The files that came with it, and what is told of them. */
+  readonly attachments?: readonly Attachment[]
+  readonly attached?: readonly AttachmentInfo[]
 }
 
 const STATEMENT = {

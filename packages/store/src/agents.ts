@@ -1,4 +1,11 @@
-import { type Agent, agentSchema, type CreateAgent, idPattern, type PatchAgent } from '@muster/contracts'
+import {
+  type Agent,
+  type AgentLimits,
+  agentSchema,
+  type CreateAgent,
+  idPattern,
+  type PatchAgent,
+} from '@muster/contracts'
 import { AppError, newId } from '@muster/core'
 import { z } from 'zod'
 import { agentConfigurationOf } from './agent-configuration.ts'
@@ -53,6 +60,8 @@ const DELETE = {
   row: z.object({ id: z.string() }),
 }
 
+const NO_LIMITS: AgentLimits = { concurrency: null, max_waiting: null, lanes: {} }
+
 /** Makes version 1 of an agent; throws `agent_exists` when the workspace has an agent of that key. */
 export async function createAgent(
   database: Database,
@@ -65,7 +74,7 @@ export async function createAgent(
     input.key,
     input.name ?? input.key,
     JSON.stringify(input.config),
-    JSON.stringify({ concurrency: input.limits?.concurrency ?? null, lanes: input.limits?.lanes ?? {} }),
+    JSON.stringify({ ...NO_LIMITS, ...input.limits }),
     input.weight ?? 1,
     input.active ?? true,
     input.paused ?? false,
@@ -117,6 +126,28 @@ export async function deleteAgent(
 export async function findAgent({ prisma }: Database, workspaceId: string, idOrKey: string): Promise<Agent | null> {
   const row = await ordinaryRead(() => prisma.agent.findFirst({ where: whereOne(workspaceId, idOrKey) }))
   return row === null ? null : agentOf(row)
+}
+
+/** Agents that are not deleted, each under the id or key that it was asked by; those that are not there are absent. */
+export async function findAgents(
+  { prisma }: Database,
+  workspaceId: string,
+  idsOrKeys: readonly string[],
+): Promise<ReadonlyMap<string, Agent>> {
+  const isId = (name: string): boolean => idPattern('agent').test(name)
+  const ids = idsOrKeys.filter(isId)
+  const keys = idsOrKeys.filter((name) => !isId(name))
+  const OR = [...(ids.length === 0 ? [] : [{ id: { in: ids } }]), ...(keys.length === 0 ? [] : [{ key: { in: keys } }])]
+  const rows = await ordinaryRead(() => prisma.agent.findMany({ where: { workspaceId, deletedAt: null, OR } }))
+  const found = rows.map(agentOf)
+  const byId = new Map(found.map((agent) => [agent.id, agent]))
+  const byKey = new Map(found.map((agent) => [agent.key, agent]))
+  const named = new Map<string, Agent>()
+  for (const name of idsOrKeys) {
+    const agent = isId(name) ? byId.get(name) : byKey.get(name)
+    if (agent !== undefined) named.set(name, agent)
+  }
+  return named
 }
 
 export async function listAgents({ prisma }: Database, workspaceId: string, page: PageRequest): Promise<Page<Agent>> {

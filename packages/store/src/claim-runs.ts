@@ -1,4 +1,11 @@
-import { agentConfigSchema, keptObjectSchema, keptValueSchema, policySchema, usageSchema } from '@muster/contracts'
+import {
+  agentConfigSchema,
+  attachmentInfoSchema,
+  keptObjectSchema,
+  keptValueSchema,
+  policySchema,
+  usageSchema,
+} from '@muster/contracts'
 import { z } from 'zod'
 import { execute, type Queryable } from './statement.ts'
 
@@ -39,6 +46,11 @@ export const claimedRunSchema = z.object({
   lost_at: z.coerce.date().nullable(),
   /** The trace context in which its command was accepted. */
   traceparent: z.string().nullable(),
+  /** What came with its command. */
+  attachments: z
+    .array(attachmentInfoSchema)
+    .nullable()
+    .transform((list) => list ?? []),
   /** The last earlier attempt in this run's folder, if any: what it left may have to be killed first. */
   previous: z
     .object({ run_id: z.string(), generation: z.int(), status: z.string(), host_identity: z.string().nullable() })

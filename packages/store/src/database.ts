@@ -10,10 +10,13 @@ export type DatabaseOptions = {
   readonly onError: (error: Error) => void
 }
 
+/** Files may be as large as a request: who wants them reads them by themselves. */
+const OMITTED = { task: { attachments: true } } as const
+
 /** One pool: the hot statements go over it as they are, ordinary reads and writes through Prisma. */
 export type Database = {
   readonly pool: pg.Pool
-  readonly prisma: PrismaClient
+  readonly prisma: PrismaClient<never, typeof OMITTED>
   close(): Promise<void>
 }
 
@@ -41,7 +44,8 @@ export function openPool(options: DatabaseOptions & { readonly queryMs?: number 
 /** Opens a pool and Prisma over it; connects when first used. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = openPool(options)
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) })
+  const adapter = new PrismaPg(pool, { disposeExternalPool: false })
+  const prisma = new PrismaClient({ adapter, omit: OMITTED })
   return {
     pool,
     prisma,

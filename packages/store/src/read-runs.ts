@@ -15,6 +15,17 @@ export async function findRun({ prisma }: Database, workspaceId: string, id: str
   return row === null ? null : runOf(row)
 }
 
+/** Those of these runs that the workspace has, by id. */
+export async function findRuns(
+  { prisma }: Database,
+  workspaceId: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, Run>> {
+  if (ids.length === 0) return new Map()
+  const rows = await ordinaryRead(() => prisma.run.findMany({ where: { workspaceId, id: { in: [...ids] } } }))
+  return new Map(rows.map((row) => [row.id, runOf(row)]))
+}
+
 /** A run's time of creation is the one in its id. */
 export async function listRuns(
   database: Database,
@@ -89,6 +100,7 @@ const runOf = (row: RunRow): Run =>
     max_attempts: row.maxAttempts,
     priority: row.priority,
     message: row.message,
+    attachments: row.attachments ?? [],
     policy: row.policy,
     timeout_ms: row.timeoutMs,
     not_before: row.notBefore?.toISOString() ?? null,

@@ -27,6 +27,27 @@ export async function findSession(database: Database, workspaceId: string, id: s
   return sessionOf(row, waiting.get(row.id) ?? 0)
 }
 
+/** What names a session in an answer. */
+export type SessionRef = {
+  readonly id: string
+  readonly key: string
+  readonly agent_id: string
+  readonly agent_key: string
+}
+
+/** Those of these sessions that the workspace has, by id. */
+export async function findSessionRefs(
+  { prisma }: Database,
+  workspaceId: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, SessionRef>> {
+  if (ids.length === 0) return new Map()
+  const rows = await ordinaryRead(() => prisma.session.findMany({ where: { workspaceId, id: { in: [...ids] } } }))
+  return new Map(
+    rows.map(({ id, key, agentId, agentKey }) => [id, { id, key, agent_id: agentId, agent_key: agentKey }]),
+  )
+}
+
 /** The workspace of a session, for operators, who act on any; null when there is no such session. */
 export async function findSessionOwner(database: Database, id: string): Promise<string | null> {
   const [row] = await execute(database.pool, ANY, [id])

@@ -13,6 +13,17 @@ export async function findTask({ prisma }: Database, workspaceId: string, id: st
   return row === null ? null : taskOf(row)
 }
 
+/** Those of these tasks that the workspace has, by id. */
+export async function findTasks(
+  { prisma }: Database,
+  workspaceId: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, Task>> {
+  if (ids.length === 0) return new Map()
+  const rows = await ordinaryRead(() => prisma.task.findMany({ where: { workspaceId, id: { in: [...ids] } } }))
+  return new Map(rows.map((row) => [row.id, taskOf(row)]))
+}
+
 export async function listTasks(
   database: Database,
   workspaceId: string,
@@ -39,7 +50,7 @@ export async function listTasks(
   return pageFrom(rows, page, (row) => row.id, taskOf)
 }
 
-const taskOf = (row: TaskRow): Task =>
+const taskOf = (row: Omit<TaskRow, 'attachments'>): Task =>
   RESOURCE.parse({
     id: row.id,
     workspace_id: row.workspaceId,

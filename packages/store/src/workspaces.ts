@@ -15,6 +15,7 @@ const ROW = z.object({
   key: z.string(),
   name: z.string(),
   concurrency_limit: z.int().nullable(),
+  max_waiting: z.int().nullable(),
   weight: z.number(),
   paused: z.boolean(),
   config_version: z.int(),
@@ -22,14 +23,14 @@ const ROW = z.object({
 })
 const INSERT = {
   name: 'insert_workspace',
-  text: `INSERT INTO workspaces (id, key, name, concurrency_limit, weight, paused) VALUES ($1, $2, $3, $4, $5, $6)
+  text: `INSERT INTO workspaces (id, key, name, concurrency_limit, weight, paused, max_waiting) VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (key) DO NOTHING RETURNING *`,
   row: ROW,
 }
 const LOCK = { name: 'lock_workspace', text: 'SELECT * FROM workspaces WHERE id = $1 FOR UPDATE', row: ROW }
 const UPDATE = {
   name: 'update_workspace',
-  text: `UPDATE workspaces SET name = $2, concurrency_limit = $3, weight = $4, paused = $5,
+  text: `UPDATE workspaces SET name = $2, concurrency_limit = $3, weight = $4, paused = $5, max_waiting = $6,
       config_version = nextval('config_version'), configured_at = now()
     WHERE id = $1 RETURNING *`,
   row: ROW,
@@ -52,6 +53,7 @@ export async function createWorkspace(database: Database, input: CreateWorkspace
     input.limits?.concurrency ?? null,
     input.weight ?? 1,
     input.paused ?? false,
+    input.limits?.max_waiting ?? null,
   ])
   if (row === undefined) throw new AppError('workspace_exists', `a workspace has the key "${input.key}" already`)
   const config = workspaceConfig(row)
@@ -73,6 +75,7 @@ export function patchWorkspace(
       patch.limits?.concurrency === undefined ? old.concurrency_limit : patch.limits.concurrency,
       patch.weight ?? old.weight,
       patch.paused ?? old.paused,
+      patch.limits?.max_waiting === undefined ? old.max_waiting : patch.limits.max_waiting,
     ])
     return { resource: workspaceOf(row), configuration: [workspaceConfig(row)] }
   })
@@ -122,6 +125,7 @@ const rowOf = (row: WorkspaceRow): Row => ({
   key: row.key,
   name: row.name,
   concurrency_limit: row.concurrencyLimit,
+  max_waiting: row.maxWaiting,
   weight: row.weight,
   paused: row.paused,
   config_version: Number(row.configVersion),
@@ -133,7 +137,7 @@ const workspaceOf = (row: Row): Workspace =>
     id: row.id,
     key: row.key,
     name: row.name,
-    limits: { concurrency: row.concurrency_limit },
+    limits: { concurrency: row.concurrency_limit, max_waiting: row.max_waiting },
     weight: row.weight,
     paused: row.paused,
     created_at: row.created_at.toISOString(),

@@ -19,6 +19,7 @@ CREATE TABLE workspaces (
   key               text COLLATE "C" NOT NULL UNIQUE,
   name              text NOT NULL,
   concurrency_limit integer,
+  max_waiting       integer,
   weight            double precision NOT NULL DEFAULT 1,
   paused            boolean NOT NULL DEFAULT false,
   config_version    bigint NOT NULL DEFAULT nextval('config_version'),
@@ -114,6 +115,8 @@ CREATE TABLE tasks (
   metadata        jsonb NOT NULL,
   idempotency_key text COLLATE "C",
   fingerprint     bytea,
+  -- the files that came with the command, whole: [{name, media_type, text | base64}]; null for none
+  attachments     jsonb,
   output          jsonb,
   failure         jsonb,
   created_at      timestamptz NOT NULL DEFAULT now(),
@@ -150,6 +153,8 @@ CREATE TABLE runs (
   front               boolean NOT NULL DEFAULT false,
   scheduled           boolean NOT NULL DEFAULT false,
   message             text NOT NULL,
+  -- what came with it: [{name, media_type, bytes}]; the files themselves are its task's
+  attachments         jsonb,
   extra_system_prompt text,
   policy              jsonb NOT NULL,
   timeout_ms          integer NOT NULL,
@@ -182,6 +187,8 @@ CREATE TABLE runs (
 CREATE INDEX runs_workspace_id ON runs (workspace_id, id);
 CREATE INDEX runs_task_id ON runs (task_id);
 CREATE INDEX runs_queued ON runs (id) WHERE status = 'queued';
+-- What counts against `max_waiting`.
+CREATE INDEX runs_waiting ON runs (workspace_id, agent_id) WHERE status = 'queued';
 CREATE INDEX runs_session_queue ON runs (session_id, session_order) WHERE status = 'queued' AND session_order IS NOT NULL;
 CREATE INDEX runs_offerable_at ON runs (offerable_at) WHERE status = 'queued';
 CREATE INDEX runs_scheduled ON runs (not_before) WHERE status = 'queued' AND scheduled;

@@ -206,7 +206,7 @@ BEGIN
       'attempt_number', r.attempt_number, 'attempt_count', r.attempt_count, 'max_attempts', r.max_attempts, 'losses', r.losses,
       'hand_backs', r.hand_backs, 'seq', r.last_seq, 'started_at', date_trunc('milliseconds', r.attempt_started_at), 'message', r.message,
       'extra_system_prompt', r.extra_system_prompt, 'policy', r.policy, 'timeout_ms', r.timeout_ms, 'label', r.label, 'metadata', r.metadata,
-      'usage', r.usage, 'traceparent', r.traceparent,
+      'usage', r.usage, 'traceparent', r.traceparent, 'attachments', r.attachments,
       'task_type', (SELECT t.type FROM tasks t WHERE t.id = r.task_id),
       'session_key', s.key,
       -- since when it could have started, and when its last holder was last heard of
@@ -346,10 +346,11 @@ BEGIN
   END IF;
   v_order := nextval('run_order');
   INSERT INTO runs (id, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, status,
-      max_attempts, priority, run_order, session_order, message, extra_system_prompt, policy, timeout_ms, offerable_at, label, metadata)
+      max_attempts, priority, run_order, session_order, message, extra_system_prompt, policy, timeout_ms, offerable_at, label, metadata,
+      attachments)
     SELECT p_new_run, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, 'queued',
       max_attempts, priority, v_order, CASE WHEN session_id IS NOT NULL THEN v_order END, message, extra_system_prompt, policy, timeout_ms,
-      CASE WHEN session_id IS NULL THEN now() END, label, metadata
+      CASE WHEN session_id IS NULL THEN now() END, label, metadata, attachments
     FROM runs WHERE id = v_task.run_id;
   INSERT INTO events (run_id, seq, type, data) VALUES (p_new_run, 1, 'run.queued', '{}');
   INSERT INTO snapshots (run_id, seq, status) VALUES (p_new_run, 1, 'queued');

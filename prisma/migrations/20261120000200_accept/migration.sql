@@ -56,7 +56,8 @@ BEGIN
       ord integer, task_id text, run_id text, workspace_id text, agent_id text, agent_key text, agent_version integer, job_name text,
       class_key text, pool text, lane text, session_id text, session_key text, type text, label text, priority integer, metadata jsonb,
       idempotency_key text, fingerprint text, message text, extra_system_prompt text, policy jsonb, timeout_ms integer,
-      max_attempts integer, not_before timestamptz, delay_ms bigint, expires_at timestamptz, ttl_ms bigint, traceparent text)
+      max_attempts integer, not_before timestamptz, delay_ms bigint, expires_at timestamptz, ttl_ms bigint, traceparent text,
+      attachments jsonb, attached jsonb)
   ), judged AS MATERIALIZED (
     SELECT i.*, t.id AS old_task, t.run_id AS old_run, t.session_id AS old_session,
       CASE WHEN t.id = i.task_id THEN 'repeated'
@@ -79,16 +80,18 @@ BEGIN
     SELECT j.*, nextval('run_order') AS new_order, coalesce(j.start_at > now(), false) AS later
     FROM (SELECT * FROM judged WHERE verdict = 'accepted' ORDER BY ord) j
   ), tasked AS (
-    INSERT INTO tasks (id, workspace_id, agent_id, agent_key, type, status, run_id, session_id, label, lane, priority, metadata, idempotency_key, fingerprint)
+    INSERT INTO tasks (id, workspace_id, agent_id, agent_key, type, status, run_id, session_id, label, lane, priority, metadata, idempotency_key, fingerprint,
+      attachments)
     SELECT f.task_id, f.workspace_id, f.agent_id, f.agent_key, f.type, task_status_of('queued', f.later), f.run_id, f.sid, f.label, f.lane,
-      f.priority, f.metadata, f.idempotency_key, decode(f.fingerprint, 'hex') FROM fresh f
+      f.priority, f.metadata, f.idempotency_key, decode(f.fingerprint, 'hex'), f.attachments FROM fresh f
   ), ran AS (
     INSERT INTO runs (id, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, status,
       max_attempts, priority, run_order, session_order, scheduled, message, extra_system_prompt, policy, timeout_ms, not_before, expires_at,
-      offerable_at, label, metadata, traceparent)
+      offerable_at, label, metadata, traceparent, attachments)
     SELECT f.run_id, f.task_id, f.workspace_id, f.agent_id, f.agent_key, f.agent_version, f.sid, f.lane, f.class_key, f.pool, f.job_name, 'queued',
       f.max_attempts, f.priority, f.new_order, CASE WHEN f.sid IS NOT NULL AND NOT f.later THEN f.new_order END, f.later, f.message,
-      f.extra_system_prompt, f.policy, f.timeout_ms, f.start_at, f.end_at, CASE WHEN f.sid IS NULL THEN now() END, f.label, f.metadata, f.traceparent
+      f.extra_system_prompt, f.policy, f.timeout_ms, f.start_at, f.end_at, CASE WHEN f.sid IS NULL THEN now() END, f.label, f.metadata, f.traceparent,
+      f.attached
     FROM fresh f
   ), noted AS (
     INSERT INTO events (run_id, seq, type, data) SELECT f.run_id, 1, 'run.queued', '{}' FROM fresh f

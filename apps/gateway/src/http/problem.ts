@@ -19,6 +19,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
     request_id: requestId,
     retryable,
     ...(retryAfterMs === null ? {} : { retry_after_ms: retryAfterMs }),
+    ...(known.limit === null ? {} : { limit: known.limit }),
     ...(known.faults.length === 0 ? {} : { errors: [...known.faults] }),
     agent_contract: contractForError(known.code, retryAfterMs),
   }
@@ -29,6 +30,11 @@ export function problemHeaders(problem: Problem): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' }
   if (problem.retry_after_ms !== undefined && (problem.status === 429 || problem.status === 503))
     headers['retry-after'] = String(Math.max(1, Math.ceil(problem.retry_after_ms / 1000)))
+  if (problem.limit !== undefined) {
+    headers['ratelimit-limit'] = String(problem.limit)
+    headers['ratelimit-remaining'] = '0'
+    headers['ratelimit-reset'] = headers['retry-after'] ?? '1'
+  }
   if (problem.status === 401) headers['www-authenticate'] = 'Bearer'
   return headers
 }

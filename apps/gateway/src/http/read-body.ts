@@ -1,13 +1,11 @@
 import { AppError } from '@muster/core'
 import { jsonFaultAt } from './json-fault-at.ts'
 
-export const BODY_BYTES_MAX = 1_048_576
-
 const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;|$)/i
 
-/** The JSON of a request's body. An empty body stands for `{}`. Throws `payload_too_large`, `unsupported_media_type` or `invalid_request`. */
-export async function readBody(request: Request): Promise<unknown> {
-  const bytes = await readBytes(request)
+/** The JSON of a request's body of at most so many bytes. An empty body stands for `{}`. Throws `payload_too_large`, `unsupported_media_type` or `invalid_request`. */
+export async function readBody(request: Request, bytesMax: number): Promise<unknown> {
+  const bytes = await readBytes(request, bytesMax)
   if (bytes.byteLength === 0) return {}
   const type = request.headers.get('content-type')
   if (type === null || !JSON_TYPE.test(type))
@@ -15,9 +13,9 @@ export async function readBody(request: Request): Promise<unknown> {
   return parseJson(decode(bytes))
 }
 
-async function readBytes(request: Request): Promise<Uint8Array> {
+async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
   const length = request.headers.get('content-length')
-  if (length !== null && Number(length) > BODY_BYTES_MAX) throw tooLarge()
+  if (length !== null && Number(length) > bytesMax) throw tooLarge(bytesMax)
   if (length !== null && request.headers.get('transfer-encoding') === null)
     return new Uint8Array(await readWhole(request))
   if (request.body === null) return new Uint8Array()
@@ -25,7 +23,7 @@ async function readBytes(request: Request): Promise<Uint8Array> {
   let size = 0
   for await (const chunk of request.body) {
     size += chunk.byteLength
-    if (size > BODY_BYTES_MAX) throw tooLarge()
+    if (size > bytesMax) throw tooLarge(bytesMax)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
@@ -39,7 +37,8 @@ async function readWhole(request: Request): Promise<ArrayBuffer> {
   }
 }
 
-const tooLarge = (): AppError => new AppError('payload_too_large', `a body may have at most ${BODY_BYTES_MAX} bytes`)
+const tooLarge = (bytesMax: number): AppError =>
+  new AppError('payload_too_large', `a body may have at most ${bytesMax} bytes here`)
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 

@@ -12,6 +12,8 @@ export type EventStreamOptions = {
   readonly open: (signal: AbortSignal) => AsyncIterable<readonly RunEvent[]>
   readonly log: EngineLog
   readonly runId: string
+  /** Sent ahead of the events, without an id, so that it is nothing to resume after. */
+  readonly opening?: { readonly event: string; readonly data: object }
   /** How long a client may take nothing; a minute unless told. */
   readonly stuckMs?: number
 }
@@ -20,7 +22,8 @@ export type EventStreamOptions = {
  * Batches of events as server-sent events: `id` is the number, `event` the type. Reads no further than the client has taken; a client
  * that takes nothing for too long is dropped. A comment goes out every 15 s, so that a dead connection shows.
  */
-export function eventStream({ open, log, runId, stuckMs = STUCK_MS }: EventStreamOptions): ReadableStream<Uint8Array> {
+export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
+  const { open, log, runId, opening, stuckMs = STUCK_MS } = options
   const text = new TextEncoder()
   const leaving = new AbortController()
   let makeRoom: (() => void) | null = null
@@ -35,6 +38,7 @@ export function eventStream({ open, log, runId, stuckMs = STUCK_MS }: EventStrea
       if (hasRoom()) send(':\n\n')
     }, HEARTBEAT_MS)
     send(`retry: ${RETRY_MS}\n\n`)
+    if (opening !== undefined) send(`event: ${opening.event}\ndata: ${JSON.stringify(opening.data)}\n\n`)
     for await (const events of open(leaving.signal)) {
       for (const event of events) {
         if (!hasRoom() && !(await roomInTime())) throw new Error('the client does not read')

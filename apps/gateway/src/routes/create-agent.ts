@@ -1,11 +1,13 @@
 import type { ROUTES } from '@muster/contracts'
 import { contractForList } from '@muster/core'
 import { applyConfiguration } from '@muster/engine'
-import { createAgent as create } from '@muster/store'
+import { createAgent as create, waitingLimitOf } from '@muster/store'
 import type { Handler } from '../handler.ts'
 
-export const createAgent: Handler<typeof ROUTES.createAgent> = async ({ database, engine }, { workspace, body }) => {
+export const createAgent: Handler<typeof ROUTES.createAgent> = async (context, { workspace, body }) => {
+  const { database, engine, queues } = context
   const { resource, configuration } = await create(database, workspace.id, body)
+  queues.learn(waitingLimitOf(resource))
   const applied = configuration.length === 0 || (await applyConfiguration(engine, configuration))
   return {
     status: 201,

@@ -9,7 +9,7 @@ export const getAgentDefaults: Handler<typeof ROUTES.getAgentDefaults> = async (
       key: query.key ?? null,
       name: query.key ?? null,
       config: { runner: 'process', env: {}, files: {}, policy: DEFAULT_POLICY, timeout_ms: DEFAULT_TIMEOUT_MS },
-      limits: { concurrency: null, lanes: {} },
+      limits: { concurrency: null, max_waiting: null, lanes: {} },
       weight: 1,
       active: true,
       paused: false,

@@ -1,7 +1,15 @@
-import { ERROR_CODES, FAILURE_CODES, NEXT_ACTIONS, POOLS, type ROUTES } from '@muster/contracts'
+import {
+  ATTACHMENTS_MAX,
+  BATCH_COMMANDS_MAX,
+  BODY_BYTES_MAX,
+  ERROR_CODES,
+  FAILURE_CODES,
+  NEXT_ACTIONS,
+  POOLS,
+  ROUTES,
+} from '@muster/contracts'
 import { RUN_LIFECYCLE, TASK_LIFECYCLE } from '@muster/core'
 import type { Handler } from '../handler.ts'
-import { BODY_BYTES_MAX } from '../http/read-body.ts'
 
 export const getCapabilities: Handler<typeof ROUTES.getCapabilities> = async () => ({
   status: 200,
@@ -12,7 +20,15 @@ export const getCapabilities: Handler<typeof ROUTES.getCapabilities> = async () 
     failure_codes: [...FAILURE_CODES],
     next_actions: [...NEXT_ACTIONS],
     pools: [...POOLS],
-    limits: { body_bytes: BODY_BYTES_MAX, page_items: 200, event_page_items: 1000, prefer_wait_seconds: 60 },
+    limits: {
+      body_bytes: BODY_BYTES_MAX,
+      batch_bytes: ROUTES.postBatch.bodyBytesMax,
+      batch_commands: BATCH_COMMANDS_MAX,
+      attachments: ATTACHMENTS_MAX,
+      page_items: 200,
+      event_page_items: 1000,
+      prefer_wait_seconds: 60,
+    },
   },
 })
 

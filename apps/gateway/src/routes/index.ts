@@ -33,6 +33,7 @@ import { listWorkspaces } from './list-workspaces.ts'
 import { patchAgent } from './patch-agent.ts'
 import { patchClass } from './patch-class.ts'
 import { patchWorkspace } from './patch-workspace.ts'
+import { postBatch } from './post-batch.ts'
 import { postCommand } from './post-command.ts'
 import { readEvents } from './read-events.ts'
 import { releaseSession } from './release-session.ts'
@@ -54,6 +55,7 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<(typeof ROUTES)[N
   patchAgent,
   deleteAgent,
   postCommand,
+  postBatch,
   listTasks,
   getTask,
   cancelTask,

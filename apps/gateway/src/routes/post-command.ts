@@ -1,13 +1,18 @@
 import type { ROUTES, Run, Task } from '@muster/contracts'
-import { AppError, contractForTask, isRunOver } from '@muster/core'
+import { AppError, isRunOver } from '@muster/core'
+import type { Accepted } from '@muster/engine'
 import { findRun, findRunLog, findSession, findTask } from '@muster/store'
+import { acceptedBody, type KnownCommand, locationOf } from '../accepted-body.ts'
 import type { GatewayContext } from '../gateway-context.ts'
-import type { Call, Handler } from '../handler.ts'
+import type { Answer, Call, Handler } from '../handler.ts'
 import { idempotencyKeyOf } from '../http/idempotency-key.ts'
 import { preferredWait } from '../http/preferred-wait.ts'
+import { acceptsStream, STREAM_HEADERS } from '../live/accepts-stream.ts'
 import { awaitEnd } from '../live/await-end.ts'
+import { eventStream } from '../live/event-stream.ts'
 
 type PostCommand = typeof ROUTES.postCommand
+type Deduplicated = Extract<Accepted, { outcome: 'deduplicated' }>
 
 export const postCommand: Handler<PostCommand> = async (context, call) => {
   const { workspace, body, header } = call
@@ -18,47 +23,52 @@ export const postCommand: Handler<PostCommand> = async (context, call) => {
     idempotencyKey,
     traceparent: call.traceparent,
   })
+  if (acceptsStream(header('accept'))) return streamOf(context, await knownNow(context, call, accepted))
   const waitSeconds = preferredWait(header('prefer'))
   if (accepted.outcome === 'accepted') {
-    if (waitSeconds === null) return answerOf(accepted, 202, waitSeconds)
     const { task, run, session } = accepted
+    if (waitSeconds === null) return answerOf({ task, run, session, deduplicated: false }, 202, waitSeconds)
     const ended = await awaitEnd(context.logs, { id: run.id, afterSeq: 1 }, waitSeconds * 1000, call.signal())
     const now = await reread(context, call, { taskId: task.id, runId: run.id }).catch(() => ({ task, run }))
-    return answerOf({ ...now, session }, ended || isRunOver(now.run.status) ? 200 : 202, waitSeconds)
+    const known = { ...now, session, deduplicated: false }
+    return answerOf(known, ended || isRunOver(now.run.status) ? 200 : 202, waitSeconds)
   }
   if (waitSeconds !== null) await awaitKnownRun(context, call, accepted.runId, waitSeconds)
-  const known = await reread(context, call, accepted)
-  const session =
-    accepted.sessionId === null ? null : await findSession(context.database, workspace.id, accepted.sessionId)
-  return answerOf({ ...known, session, deduplicated: true }, 200, waitSeconds)
+  return answerOf(await knownNow(context, call, accepted), 200, waitSeconds)
 }
 
-type Known = {
-  readonly task: Task
-  readonly run: Run
-  readonly session: { id: string; key: string; agent_id: string; agent_key: string } | null
-  readonly deduplicated?: true
-}
-
-function answerOf<Status extends 200 | 202>(known: Known, status: Status, waitSeconds: number | null) {
-  const { task, run, session } = known
-  const { id, key, agent_id, agent_key } = session ?? {}
-  const shown = id === undefined || key === undefined || agent_id === undefined || agent_key === undefined
-  return {
-    status,
-    headers: {
-      location: `/v1/runs/${run.id}`,
-      ...(waitSeconds === null ? {} : { 'preference-applied': `wait=${waitSeconds}` }),
-    },
-    body: {
-      task,
-      run,
-      ...(shown ? {} : { session: { id, key, agent_id, agent_key } }),
-      deduplicated: known.deduplicated === true,
-      agent_contract: contractForTask(task),
-    },
+function answerOf(known: KnownCommand, status: 200 | 202, waitSeconds: number | null): Answer<PostCommand> {
+  const headers = {
+    location: locationOf(known.run),
+    ...(waitSeconds === null ? {} : { 'preference-applied': `wait=${waitSeconds}` }),
   }
+  const body = acceptedBody(known)
+  return status === 200 ? { status, headers, body } : { status, headers, body }
 }
+
+/** The run's events from the first one on. What was accepted goes ahead of them, without an id, so that a client resumes as ever. */
+function streamOf({ logs, engine }: GatewayContext, known: KnownCommand): Answer<PostCommand> {
+  const { run } = known
+  const stream = eventStream({
+    open: (signal) => logs.follow(run.id, 0, signal),
+    log: engine.log,
+    runId: run.id,
+    opening: { event: 'command.accepted', data: acceptedBody(known) },
+  })
+  return { status: 200, stream, headers: { ...STREAM_HEADERS, location: locationOf(run) } }
+}
+
+async function knownNow(context: GatewayContext, call: Call<PostCommand>, accepted: Accepted): Promise<KnownCommand> {
+  if (accepted.outcome === 'accepted') return { ...accepted, deduplicated: false }
+  const known = await reread(context, call, accepted)
+  return { ...known, session: await sessionOf(context, call, accepted), deduplicated: true }
+}
+
+const sessionOf = async (
+  { database }: GatewayContext,
+  { workspace }: Call<PostCommand>,
+  { sessionId }: Deduplicated,
+) => (sessionId === null ? null : await findSession(database, workspace.id, sessionId))
 
 async function awaitKnownRun(
   context: GatewayContext,

@@ -5,18 +5,18 @@ import { contractForRun } from '../contract-for-run.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { Answer, Handler } from '../handler.ts'
 import { faultsOf } from '../http/faults-of.ts'
+import { acceptsStream, STREAM_HEADERS } from '../live/accepts-stream.ts'
 import { eventStream } from '../live/event-stream.ts'
 
 type ReadEvents = typeof ROUTES.readEvents
-
-const STREAM = 'text/event-stream'
-const STREAM_HEADERS = { 'content-type': STREAM, 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
 export const readEvents: Handler<ReadEvents> = async (context, { workspace, params, query, header }) => {
   const afterSeq = lastEventId(header('last-event-id')) ?? query.after ?? 0
   const log = await findRunLog(context.database.pool, workspace.id, params.run_id)
   if (log === null) throw new AppError('run_not_found')
-  return accepts(header('accept')) ? streamOf(context, log, afterSeq) : pageOf(context, log, afterSeq, query.limit)
+  return acceptsStream(header('accept'))
+    ? streamOf(context, log, afterSeq)
+    : pageOf(context, log, afterSeq, query.limit)
 }
 
 function streamOf({ logs, engine }: GatewayContext, log: RunLog, afterSeq: number): Answer<ReadEvents> {
@@ -47,8 +47,6 @@ async function pageOf(
     },
   }
 }
-
-const accepts = (accept: string | null): boolean => (accept ?? '').toLowerCase().includes(STREAM)
 
 function lastEventId(header: string | null): number | null {
   if (header === null || header === '') return null

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { agentConfigSchema, agentLimitsSchema, createAgentSchema, patchAgentSchema } from '../agent.ts'
+import { agentConfigFields, agentLimitsSchema, createAgentSchema, patchAgentSchema } from '../agent.ts'
 import { policySchema } from '../policy.ts'
 import { slugSchema } from '../text.ts'
 import { weightSchema } from '../workspace.ts'
@@ -22,7 +22,7 @@ const workspace = { access: 'workspace', tag: 'agents', notFound: 'agent_not_fou
 export const agentDefaultsSchema = z.object({
   key: idOrKeySchema.nullable(),
   name: z.string().nullable(),
-  config: agentConfigSchema
+  config: agentConfigFields
     .omit({ command: true, policy: true })
     .required({ env: true, files: true, timeout_ms: true })
     .extend({ policy: policySchema }),

@@ -10,6 +10,7 @@ import * as tasks from './tasks.ts'
 import * as workspaces from './workspaces.ts'
 
 export { agentDefaultsSchema } from './agents.ts'
+export type { BatchResult } from './commands.ts'
 export * from './route.ts'
 export { eventSeqSchema } from './runs.ts'
 
@@ -28,6 +29,7 @@ export const ROUTES = {
   patchAgent: agents.patchAgent,
   deleteAgent: agents.deleteAgent,
   postCommand: commands.postCommand,
+  postBatch: commands.postBatch,
   listTasks: tasks.listTasks,
   getTask: tasks.getTask,
   cancelTask: tasks.cancelTask,

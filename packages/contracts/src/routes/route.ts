@@ -29,12 +29,17 @@ export type Route = {
   readonly query: z.ZodObject
   /** Null: a body is not read. An empty body stands for `{}`. */
   readonly body: z.ZodType | null
+  /** How large a body may be; 1 MiB unless told. */
+  readonly bodyBytesMax?: number
   /** Request headers that matter to this route alone, with what they do. */
   readonly requestHeaders?: Readonly<Record<string, string>>
   readonly responses: { readonly [status: number]: RouteResponse }
   /** Codes that this route may answer beyond those of every route. */
   readonly errors: readonly ErrorCode[]
 }
+
+/** How large a body may be where its route says nothing. */
+export const BODY_BYTES_MAX = 1_048_576
 
 /** Keeps the exact type of a route, so that its handler is typed by it. */
 export const defineRoute = <const R extends Route>(route: R): R => route

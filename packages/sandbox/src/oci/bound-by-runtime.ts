@@ -20,6 +20,7 @@ export async function boundByRuntime(
     command: ['sh', '-c', 'read -r _'],
     env: {},
     files: {},
+    bundleFolder: null,
     attachmentsFolder: null,
     workspaceFolder: null,
     workspaceAccess: 'none',

@@ -137,7 +137,7 @@ export function createOci(options: OciOptions): Sandbox {
       rootPath: root.path,
       system: spec.network ? root.networked : root.closed,
       nodePath: ready.nodePath,
-      filesFolder: await cache.folderOf(spec.files),
+      filesFolder: spec.bundleFolder ?? (await cache.folderOf(spec.files)),
       scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
       cgroupsPath: byRuntime && cgroups.resources.size > 0 ? join('/muster', marker) : null,
     })

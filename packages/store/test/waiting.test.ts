@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { countWaiting, createAgent, knownKeys, patchAgent, patchWorkspace, waitingLimitsSince } from '../src/index.ts'
+import { openRoad, type Road } from './road-fixture.ts'
+
+let road: Road
+beforeAll(async () => {
+  road = await openRoad()
+})
+afterAll(() => road.close())
+
+test('queued runs are counted by workspace and agent, each no further than asked, in the order of the questions', async () => {
+  const { database, workspaceId, agentId } = road
+  const { resource: other } = await createAgent(database, workspaceId, {
+    key: 'other',
+    config: { runner: 'process', command: ['true'] },
+  })
+  const node = await road.node()
+  const [first] = await road.accept({}, { delay_ms: 3_600_000 }, { session_key: 's' }, { session_key: 's' })
+  await road.accept({ agent_id: other.id, agent_key: 'other' })
+  await road.held(node, first?.run_id ?? '')
+  const workspace = { kind: 'workspace', workspaceId } as const
+  const agent = { kind: 'agent', workspaceId, agentId } as const
+  const counted = await countWaiting(database.pool, [
+    { scope: agent, max: 100 },
+    { scope: workspace, max: 100 },
+    { scope: { ...agent, agentId: other.id }, max: 100 },
+    { scope: workspace, max: 2 },
+    { scope: agent, max: 0 },
+    { scope: { kind: 'workspace', workspaceId: 'nobody' }, max: 100 },
+  ])
+  expect(counted).toEqual([3, 4, 1, 2, 0, 0])
+  expect(await countWaiting(database.pool, [])).toEqual([])
+})
+
+test('limits are told whole at first, and then as they change', async () => {
+  const { database, workspaceId, agentId } = road
+  await patchWorkspace(database, workspaceId, { limits: { max_waiting: 7 } })
+  const whole = await waitingLimitsSince(database.pool, null)
+  expect(whole.limits).toEqual([{ scope: { kind: 'workspace', workspaceId }, max: 7 }])
+  await patchAgent(database, workspaceId, 'echo', { limits: { max_waiting: 3 } })
+  await patchWorkspace(database, workspaceId, { limits: { max_waiting: null } })
+  const { limits } = await waitingLimitsSince(database.pool, whole.asOf)
+  expect(limits).toContainEqual({ scope: { kind: 'workspace', workspaceId }, max: null })
+  expect(limits).toContainEqual({ scope: { kind: 'agent', workspaceId, agentId }, max: 3 })
+})
+
+test('a key is known where a command was accepted under it, and nowhere else', async () => {
+  const { database, workspaceId, agentId } = road
+  const key = `'; drop table tasks; -- \u{1f980}`
+  await road.accept({ idempotency_key: key })
+  const place = { workspaceId, agentId, idempotencyKey: key }
+  const places = [{ ...place, idempotencyKey: 'another' }, place, { ...place, agentId: 'nobody' }, place]
+  expect(await knownKeys(database.pool, places)).toEqual([false, true, false, true])
+})
