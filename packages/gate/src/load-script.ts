@@ -20,6 +20,7 @@ const CONSTANTS = [
   'local SWEEP_MAX = 500',
   'local IDLE_MAX = 1000',
   'local PAGE_MAX = 500',
+  'local LOOK_MAX = 1000',
 ]
 
 const read = (path: string): string => readFileSync(new URL(`./scripts/${path}.lua`, import.meta.url), 'utf8')
