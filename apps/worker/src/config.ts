@@ -39,6 +39,7 @@ const schema = z
     MUSTER_DRAIN_MAX_MS: envInteger(0, 86_400_000).default(600_000),
     MUSTER_CANCEL_GRACE_MS: envInteger(0, 600_000).default(3000),
     MUSTER_LOSSES_MAX: envInteger(1, 1000).default(5),
+    MUSTER_RETENTION_DAYS: envInteger(0, 36_500).default(30),
     MUSTER_METRICS_TOKEN: envMetricsToken,
     MUSTER_METRICS_TENANTS: envMetricsTenants,
     OTEL_EXPORTER_OTLP_ENDPOINT: envOtlpEndpoint,
@@ -69,6 +70,8 @@ const schema = z
     drainMaxMs: env.MUSTER_DRAIN_MAX_MS,
     cancelGraceMs: env.MUSTER_CANCEL_GRACE_MS,
     lossesMax: env.MUSTER_LOSSES_MAX,
+    /** Finished work is removed after so many days; 0: never. */
+    retentionDays: env.MUSTER_RETENTION_DAYS,
     logLevel: env.MUSTER_LOG_LEVEL,
     /** What a scrape of `/metrics` must show; null: nothing. */
     metricsToken: env.MUSTER_METRICS_TOKEN,

@@ -82,7 +82,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     },
   )
   const folders = createSessionFolders(config.sessionsRoot)
-  const stopCustodian = startCustodian(folders, createFileCache(config.cacheRoot), logger)
+  const stopCustodian = startCustodian({ database, folders, cache: createFileCache(config.cacheRoot), logger })
   const consumers = () => taking
   const writer = new EventWriter(context, giveUp.signal)
   const holder = createRunHolder(context, {
@@ -133,7 +133,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   const stopCancelHints = gate.onCancel((runId) => {
     if (desk.executions.some((execution) => execution.run.run_id === runId)) beat.hurry()
   })
-  const ticker = createTicker(context, { lossesMax: config.lossesMax })
+  const ticker = createTicker(context, { lossesMax: config.lossesMax, retentionDays: config.retentionDays })
   const clocks = startClocks(context, ticker)
   watchWorker(metrics, { pools, executions: () => desk.executions, breakers: () => gate.breakers() })
   metrics.includeProcess()
