@@ -33,6 +33,7 @@ export async function openSmallFleet({ postgresUrl }: { readonly postgresUrl?: s
   }
 
   return {
+    home,
     redis,
     database,
     gate,
