@@ -7,7 +7,7 @@ export const concurrencySchema = z.int().min(0).max(1_000_000).nullable()
 /** Share among siblings that have work. */
 export const weightSchema = z.number().min(0.001).max(1000)
 
-export const workspaceLimitsSchema = z.strictObject({ concurrency: concurrencySchema })
+const workspaceLimitsSchema = z.strictObject({ concurrency: concurrencySchema })
 
 export const workspaceSchema = z.object({
   id: workspaceIdSchema,

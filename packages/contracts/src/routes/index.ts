@@ -9,7 +9,6 @@ import * as sessions from './sessions.ts'
 import * as tasks from './tasks.ts'
 import * as workspaces from './workspaces.ts'
 
-export { agentDefaultsSchema } from './agents.ts'
 export * from './route.ts'
 export { eventSeqSchema } from './runs.ts'
 
