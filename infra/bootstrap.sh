@@ -2,11 +2,14 @@
 # Brings an empty clone to life and runs one of: up, test, prove, verify.
 # Needs Node 20 or newer with npm; installs the pinned Node, the packages of the lockfile, the database client,
 # Redis and bubblewrap when they are missing, and for prove Chromium. A run that finds everything in place takes a few milliseconds.
+# Debian's packages are installed by root, and unpacked into .tools by anybody else; on macOS Homebrew brings Redis. What cannot be had so
+# is named with the way to get it: without Redis nothing starts, without bubblewrap all but the pool of that name.
 set -eu
 
 cd "$(dirname "$0")/.."
 root=$(pwd)
-PATH="$root/node_modules/.bin:$PATH"
+tools=$root/.tools
+PATH="$root/node_modules/.bin:$PATH:$tools/bin"
 export PATH
 
 packages_stamp=node_modules/.muster-installed
@@ -26,7 +29,15 @@ client_ready() { [ "$(cat "$client_stamp" 2>/dev/null)" = "$(client_hash)" ]; }
 redis_ready() {
   has redis-server || has valkey-server || [ "$word" = verify ] || { [ "$word" = up ] && [ -n "${REDIS_URL:-}" ]; }
 }
-sandbox_ready() { has bwrap || [ "$word" = verify ] || [ "$(uname -s)" != Linux ]; }
+# A fleet whose pools do not name bubblewrap does without.
+sandbox_wanted() {
+  case "$word" in
+    verify) return 1 ;;
+    up) case ${MUSTER_POOLS:-bubblewrap} in *bubblewrap*) return 0 ;; *) return 1 ;; esac ;;
+    *) [ "$(uname -s)" = Linux ] ;;
+  esac
+}
+sandbox_ready() { has bwrap || ! sandbox_wanted; }
 browser_ready() { has chromium || [ "$word" != prove ] || [ "$(uname -s)" != Linux ]; }
 all_ready() { packages_ready && client_ready && redis_ready && sandbox_ready && browser_ready; }
 
@@ -79,24 +90,73 @@ generate_client() {
   client_hash >"$client_stamp"
 }
 
+missing_packages() {
+  redis_ready || printf ' redis-server'
+  sandbox_ready || printf ' bubblewrap'
+  browser_ready || printf ' chromium'
+}
+
 install_system_packages() {
-  missing=
-  redis_ready || missing="$missing redis-server"
-  sandbox_ready || missing="$missing bubblewrap"
-  browser_ready || missing="$missing chromium"
+  missing=$(missing_packages)
   [ -n "$missing" ] || return 0
   if [ "$(uname -s)" = Darwin ]; then
-    fail 'Redis is missing. Install it with: brew install redis   (or set REDIS_URL)'
+    redis_ready || ! has brew || { say 'installing redis with brew'; quietly brew install redis; }
   elif has apt-get && [ "$(id -u)" = 0 ]; then
     say "installing$missing with apt-get"
     quietly apt-get update -q
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive quietly apt-get install -qy --no-install-recommends $missing
-  elif has apt-get; then
-    fail "missing:$missing. Install with: sudo apt-get install$missing"
-  else
-    fail "missing:$missing. Install redis (or valkey) and bubblewrap (for prove also chromium) with this system's package manager"
+  elif has apt-get && has dpkg && browser_ready; then
+    say "unpacking$missing into .tools, since only root can install"
+    unpack_packages >>"$log" 2>&1 || say "that did not work (what was said is in $log)"
   fi
+  tell_what_is_missing
+}
+
+# apt checks what it downloads, as for an installation; its lists and archives are kept apart from the system's.
+unpack_packages() {
+  rm -rf "$tools/new"
+  mkdir -p "$tools/lists/partial" "$tools/archives/partial" "$tools/new" "$tools/bin"
+  own_apt update || return 1
+  # shellcheck disable=SC2086
+  names=$(own_apt install -s --no-install-recommends $missing | sed -n 's/^Inst \([^ ]*\).*/\1/p') || return 1
+  # shellcheck disable=SC2086
+  (cd "$tools/new" && [ -n "$names" ] && own_apt download $names) || return 1
+  for archive in "$tools"/new/*.deb; do dpkg -x "$archive" "$tools/new" && rm "$archive" || return 1; done
+  rm -rf "$tools/root" && mv "$tools/new" "$tools/root" || return 1
+  libraries=$(find "$tools/root" -name '*.so*' -exec dirname {} \; | sort -u | tr '\n' ':')
+  for program in redis-server valkey-server; do
+    [ -e "$tools/root/usr/bin/$program" ] || continue
+    printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$libraries" "$tools/root/usr/bin/$program" >"$tools/bin/$program"
+    chmod 755 "$tools/bin/$program"
+    "$tools/bin/$program" --version || rm "$tools/bin/$program"
+  done
+  # by itself, since its name among its arguments tells whose sandbox it is
+  if "$tools/root/usr/bin/bwrap" --version; then cp "$tools/root/usr/bin/bwrap" "$tools/bin/bwrap"; fi
+}
+
+own_apt() { apt-get -q -o Dir::State::Lists="$tools/lists" -o Dir::Cache="$tools" -o Debug::NoLocking=1 "$@"; }
+
+# The command by which whoever administers this machine installs packages of Debian's names.
+way_to_install() {
+  if [ "$(uname -s)" = Darwin ]; then echo 'brew install redis'
+  elif has apt-get; then echo "sudo apt-get install$1"
+  elif has dnf; then echo "sudo dnf install$1" | sed 's/redis-server/redis/'
+  elif has apk; then echo "sudo apk add$1" | sed 's/redis-server/redis/'
+  elif has pacman; then echo "sudo pacman -S$1" | sed 's/redis-server/valkey/'
+  else echo "this system's package manager:$1"; fi
+}
+
+tell_what_is_missing() {
+  missing=$(missing_packages)
+  redis_ready || fail "Redis is missing. Install it with: $(way_to_install "$missing")
+        or put a redis-server or valkey-server on PATH, or (for npm start) set REDIS_URL to a Redis with maxmemory-policy noeviction."
+  browser_ready || fail "Chromium is missing, which npm run prove needs. Install it with: $(way_to_install "$missing")"
+  sandbox_ready && return 0
+  if [ "$(uname -s)" = Linux ]; then how=" Install it with: $(way_to_install ' bubblewrap')"; else how=' It is there for Linux only.'; fi
+  [ "$word" = up ] || fail "bubblewrap is missing, which the tests need.$how"
+  say "bubblewrap is missing: the pool bubblewrap will not be served here, and its commands wait (no_node).$how"
+  say 'Workers on other machines can serve it. To run agents here without any sandbox: MUSTER_POOLS=none:4 npm start'
 }
 
 prepare() {
@@ -112,6 +172,13 @@ prepare() {
 word=${1:-up}
 [ $# -eq 0 ] || shift
 all_ready || prepare
+# Where it is not in one of the usual folders, a worker is told.
+if [ -z "${MUSTER_BWRAP_PATH:-}" ] && has bwrap; then
+  case $(command -v bwrap) in
+    /usr/bin/* | /usr/local/bin/* | /bin/*) ;;
+    *) MUSTER_BWRAP_PATH=$(command -v bwrap) && export MUSTER_BWRAP_PATH ;;
+  esac
+fi
 
 case $word in
   up) exec node apps/cli/src/main.ts up "$@" ;;

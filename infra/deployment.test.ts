@@ -260,7 +260,7 @@ test('KEDA asks the gateway for a number, and each deployment survives a disrupt
     })
     .parse(documents.find(({ body }) => body.kind === 'ScaledObject')?.body)
   const { url, valueLocation } = scale.spec.triggers[0].metadata
-  expect(new URL(url)).toMatchObject({ pathname: '/v1/ops/scale', port: '8080' })
+  expect(new URL(url)).toMatchObject({ pathname: ROUTES.getScale.path, port: '8080' })
   expect(valueLocation).toMatch(/^pools\.(bubblewrap|runc|gvisor|none)\.desired_workers$/)
   const budgets = documents.filter(({ body }) => body.kind === 'PodDisruptionBudget')
   expect(

@@ -45,6 +45,12 @@ export class Driver {
     await appendEvents(this.#database.pool, [{ runId, generation, flush: ++this.#flushes, events }])
   }
 
+  /** Prints to stdout. */
+  async print(runId: string, generation: number, texts: readonly string[]): Promise<void> {
+    const events = texts.map((text) => ({ type: 'agent.log', data: { stream: 'stdout', text } }) as const)
+    await appendEvents(this.#database.pool, [{ runId, generation, flush: ++this.#flushes, events }])
+  }
+
   async save(runId: string, generation: number, state: JsonValue): Promise<void> {
     await appendEvents(this.#database.pool, [
       { runId, generation, flush: ++this.#flushes, events: [{ type: 'agent.snapshot', data: {}, state }] },

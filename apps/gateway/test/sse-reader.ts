@@ -6,7 +6,7 @@ export type SseEvent = {
 }
 
 /** Splits what a server sends into events; comments and retry hints are counted, not kept. */
-export class SseReader {
+class SseReader {
   readonly events: SseEvent[] = []
   hints = 0
   #rest = ''

@@ -29,6 +29,7 @@ const schema = z
     MUSTER_CACHE_ROOT: z.string().startsWith('/', 'must be an absolute path').default(join(tmpdir(), 'muster-cache')),
     MUSTER_BUNDLES_ROOT: z.string().startsWith('/', 'must be an absolute path').optional(),
     MUSTER_CGROUPS: z.enum(['auto', 'hidden']).default('auto'),
+    MUSTER_BWRAP_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
     MUSTER_RUNC_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
     MUSTER_RUNSC_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
     MUSTER_OCI_ROOT: z
@@ -41,6 +42,7 @@ const schema = z
     MUSTER_DRAIN_MAX_MS: envInteger(0, 86_400_000).default(600_000),
     MUSTER_CANCEL_GRACE_MS: envInteger(0, 600_000).default(3000),
     MUSTER_LOSSES_MAX: envInteger(1, 1000).default(5),
+    MUSTER_RETENTION_DAYS: envInteger(0, 36_500).default(30),
     MUSTER_METRICS_TOKEN: envMetricsToken,
     MUSTER_METRICS_TENANTS: envMetricsTenants,
     OTEL_EXPORTER_OTLP_ENDPOINT: envOtlpEndpoint,
@@ -62,6 +64,8 @@ const schema = z
     bundlesRoot: env.MUSTER_BUNDLES_ROOT,
     /** `hidden`: run as on a host without control groups; limits that need them are then not held, and so reported. */
     cgroups: env.MUSTER_CGROUPS,
+    /** The program of the pool `bubblewrap`; undefined looks in the usual folders. */
+    bwrapPath: env.MUSTER_BWRAP_PATH,
     /** The programs of the pools `runc` (crun too) and `gvisor`; undefined looks in the usual folders. */
     runcPath: env.MUSTER_RUNC_PATH,
     runscPath: env.MUSTER_RUNSC_PATH,
@@ -75,6 +79,8 @@ const schema = z
     drainMaxMs: env.MUSTER_DRAIN_MAX_MS,
     cancelGraceMs: env.MUSTER_CANCEL_GRACE_MS,
     lossesMax: env.MUSTER_LOSSES_MAX,
+    /** Finished work is removed after so many days; 0: never. */
+    retentionDays: env.MUSTER_RETENTION_DAYS,
     logLevel: env.MUSTER_LOG_LEVEL,
     /** What a scrape of `/metrics` must show; null: nothing. */
     metricsToken: env.MUSTER_METRICS_TOKEN,

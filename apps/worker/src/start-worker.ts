@@ -93,7 +93,13 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   )
   const folders = createSessionFolders(config.sessionsRoot)
   const attachmentFolders = createAttachmentFolders(config.cacheRoot)
-  const stopCustodian = startCustodian(folders, createFileCache(config.cacheRoot), attachmentFolders, logger)
+  const stopCustodian = startCustodian({
+    database,
+    folders,
+    cache: createFileCache(config.cacheRoot),
+    attachments: attachmentFolders,
+    logger,
+  })
   const consumers = () => taking
   const writer = new EventWriter(context, giveUp.signal)
   const holder = createRunHolder(context, {
@@ -150,7 +156,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   const stopCancelHints = gate.onCancel((runId) => {
     if (desk.executions.some((execution) => execution.run.run_id === runId)) beat.hurry()
   })
-  const ticker = createTicker(context, { lossesMax: config.lossesMax })
+  const ticker = createTicker(context, { lossesMax: config.lossesMax, retentionDays: config.retentionDays })
   const clocks = startClocks(context, ticker)
   watchWorker(metrics, { pools, executions: () => desk.executions, breakers: () => gate.breakers() })
   metrics.includeProcess()

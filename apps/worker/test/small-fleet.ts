@@ -33,6 +33,7 @@ export async function openSmallFleet({ postgresUrl }: { readonly postgresUrl?: s
   }
 
   return {
+    home,
     redis,
     database,
     gate,
@@ -55,6 +56,7 @@ export async function openSmallFleet({ postgresUrl }: { readonly postgresUrl?: s
         REDIS_URL: redis.url,
         MUSTER_SESSIONS_ROOT: join(home, 'sessions'),
         MUSTER_CACHE_ROOT: join(home, 'cache'),
+        MUSTER_BWRAP_PATH: process.env['MUSTER_BWRAP_PATH'],
         ...env,
       })
       const worker = await startWorker(config, logger)

@@ -8,10 +8,7 @@ import { clientKeySchema, slugSchema, text, timestampSchema } from './text.ts'
 export const PRIORITY_NAMES = { low: 25, normal: 50, high: 75, urgent: 90, critical: 100 } as const
 
 /** 0 to 100, higher first; the names stand for 25, 50, 75, 90 and 100. */
-export const prioritySchema = z.union([
-  z.int().min(0).max(100),
-  z.enum(['low', 'normal', 'high', 'urgent', 'critical']),
-])
+const prioritySchema = z.union([z.int().min(0).max(100), z.enum(['low', 'normal', 'high', 'urgent', 'critical'])])
 
 /** Where a command goes that names no lane, and how long an attempt may take where nobody says. */
 export const DEFAULT_LANE = 'main'

@@ -3,7 +3,7 @@ import { runIdSchema } from './ids.ts'
 import { keptObjectSchema } from './json.ts'
 import { timestampSchema } from './text.ts'
 
-export const EVENT_TYPES = [
+const EVENT_TYPES = [
   'run.queued',
   'run.started',
   'run.waiting',

@@ -3,7 +3,7 @@ import { runIdSchema } from './ids.ts'
 import { runStatusSchema } from './statuses.ts'
 import { timestampSchema } from './text.ts'
 
-export const BLOCK_KINDS = ['limit', 'paused', 'not_due', 'no_node', 'session_busy', 'none'] as const
+const BLOCK_KINDS = ['limit', 'paused', 'not_due', 'no_node', 'session_busy', 'none'] as const
 
 /** Why a run waits, behind what, and what would let it start. */
 export const explanationSchema = z.object({
@@ -23,7 +23,7 @@ export const explanationSchema = z.object({
 })
 export type Explanation = z.infer<typeof explanationSchema>
 
-export const VIOLATION_CODES = [
+const VIOLATION_CODES = [
   'slot_without_run',
   'run_without_slot',
   'limit_exceeded',

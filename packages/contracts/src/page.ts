@@ -5,7 +5,6 @@ export const pageQuerySchema = z.strictObject({
   limit: z.coerce.number<string>().int().min(1).max(200).default(50),
   cursor: z.string().max(512).optional(),
 })
-export type PageQuery = z.infer<typeof pageQuerySchema>
 
 export const pageOf = <Item extends z.ZodType>(item: Item) =>
   z.object({ data: z.array(item), next_cursor: z.string().nullable(), has_more: z.boolean() })

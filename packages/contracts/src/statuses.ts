@@ -18,18 +18,9 @@ export const RUN_STATUSES = ['queued', 'running', 'waiting', 'succeeded', 'faile
 export const runStatusSchema = z.enum(RUN_STATUSES)
 export type RunStatus = z.infer<typeof runStatusSchema>
 
-export const ATTEMPT_STATUSES = [
-  'running',
-  'succeeded',
-  'failed',
-  'timed_out',
-  'cancelled',
-  'lost',
-  'handed_back',
-] as const
+const ATTEMPT_STATUSES = ['running', 'succeeded', 'failed', 'timed_out', 'cancelled', 'lost', 'handed_back'] as const
 export const attemptStatusSchema = z.enum(ATTEMPT_STATUSES)
 export type AttemptStatus = z.infer<typeof attemptStatusSchema>
 
-export const NODE_STATUSES = ['active', 'draining', 'inactive', 'disconnected'] as const
+const NODE_STATUSES = ['active', 'draining', 'inactive', 'disconnected'] as const
 export const nodeStatusSchema = z.enum(NODE_STATUSES)
-export type NodeStatus = z.infer<typeof nodeStatusSchema>

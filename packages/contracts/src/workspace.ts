@@ -9,7 +9,7 @@ export const waitingLimitSchema = z.int().min(0).max(1_000_000).nullable()
 /** Share among siblings that have work. */
 export const weightSchema = z.number().min(0.001).max(1000)
 
-export const workspaceLimitsSchema = z.strictObject({ concurrency: concurrencySchema, max_waiting: waitingLimitSchema })
+const workspaceLimitsSchema = z.strictObject({ concurrency: concurrencySchema, max_waiting: waitingLimitSchema })
 
 export const workspaceSchema = z.object({
   id: workspaceIdSchema,

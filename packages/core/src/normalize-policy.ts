@@ -18,10 +18,7 @@ export const namedFields = (agent: PolicyInput | undefined, command: PolicyInput
   new Set([...Object.keys(defined(agent)), ...Object.keys(defined(command))])
 
 /** Names of the resources that the agent or the command asks for by name, which must be held or refused. */
-export function namedResources(
-  agent: PolicyInput | undefined,
-  command: PolicyInput | undefined,
-): readonly ResourceName[] {
+function namedResources(agent: PolicyInput | undefined, command: PolicyInput | undefined): readonly ResourceName[] {
   const asked = { ...defined(agent?.resources), ...defined(command?.resources) }
   return RESOURCE_NAMES.filter((name) => asked[name] !== undefined)
 }

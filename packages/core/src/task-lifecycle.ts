@@ -16,3 +16,6 @@ export const TASK_LIFECYCLE = {
   dead_letter: ['pending', 'scheduled'],
   cancelled: [],
 } as const satisfies Record<TaskStatus, readonly TaskStatus[]>
+
+/** The statuses in which nothing of a task runs or waits; from some of them it may be given work again. */
+export const ENDED_TASK_STATUSES = ['completed', 'dead_letter', 'cancelled'] as const satisfies readonly TaskStatus[]

@@ -1,7 +1,16 @@
 import { RUN_STATUSES } from '@muster/contracts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { addUsage, admissionOf, epochOf, isRunOver, NO_USAGE, newId, RUN_LIFECYCLE } from '../src/index.ts'
+import {
+  addUsage,
+  admissionOf,
+  desiredWorkers,
+  epochOf,
+  isRunOver,
+  NO_USAGE,
+  newId,
+  RUN_LIFECYCLE,
+} from '../src/index.ts'
 
 const report = fc.record(
   {
@@ -61,4 +70,18 @@ test('ids of one kind sort by the order in which they were made', () => {
 
 test('a run is over exactly where nothing follows', () => {
   for (const status of RUN_STATUSES) expect(isRunOver(status)).toBe(RUN_LIFECYCLE[status].length === 0)
+})
+
+test('a pool wants as many workers as carry its runs, none when idle, and one when no worker was ever seen', () => {
+  for (const [runs, slotsPerWorker, wanted] of [
+    [0, 4, 0],
+    [0, null, 0],
+    [-1, 4, 0],
+    [1, 4, 1],
+    [4, 4, 1],
+    [5, 4, 2],
+    [7, 3.5, 2],
+    [1000, null, 1],
+  ] as const)
+    expect(desiredWorkers(runs, slotsPerWorker)).toBe(wanted)
 })

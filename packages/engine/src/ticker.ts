@@ -8,6 +8,7 @@ import { createReoffering } from './offer-unknown.ts'
 import { publishEvents } from './publish-events.ts'
 import { rebuildGate } from './rebuild-gate.ts'
 import { refreshCapacities } from './refresh-capacities.ts'
+import { createRetention } from './retention.ts'
 import { type GateCondition, sweepGate } from './sweep-gate.ts'
 import { takeLostRuns } from './take-lost-runs.ts'
 import { withGate } from './with-gate.ts'
@@ -23,12 +24,15 @@ export const DUTIES = [
   'recent',
   'expiry',
   'backlog',
+  'retention',
 ] as const
 export type Duty = (typeof DUTIES)[number]
 
 export type TickerOptions = {
   /** Losses in a row after which a run ends `worker_lost`. */
   readonly lossesMax: number
+  /** Finished work is removed after so many days; 0: never. */
+  readonly retentionDays: number
 }
 
 export type Ticker = {
@@ -54,6 +58,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   const freshness = new Map<Duty, Date>()
   const comparer = createSlotComparer(context)
   const reoffering = createReoffering(context)
+  const retention = createRetention(context, options.retentionDays)
   let configuredUntil: Date | null = null
   let rebuilding = false
   let condition: GateCondition = 'warm'
@@ -118,6 +123,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   async function tick(): Promise<boolean> {
     if (!(await takeTick(pool))) return false
     await doDuties()
+    await duty('retention', () => retention.turn())
     await mark()
     return true
   }

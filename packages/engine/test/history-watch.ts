@@ -11,7 +11,7 @@ type Running = {
   readonly session_id: string | null
 }
 
-export const placesOf = (run: Pick<Running, 'agent_id' | 'lane' | 'class_key'>): readonly string[] => [
+const placesOf = (run: Pick<Running, 'agent_id' | 'lane' | 'class_key'>): readonly string[] => [
   'workspace',
   `agent ${run.agent_id}`,
   `lane ${run.agent_id}/${run.lane}`,

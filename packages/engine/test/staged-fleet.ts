@@ -132,7 +132,7 @@ export async function openStagedFleet(): Promise<StagedFleet> {
     onUndecided: () => undefined,
     onDecided: () => undefined,
   })
-  const ticker = createTicker(context, { lossesMax: 5 })
+  const ticker = createTicker(context, { lossesMax: 5, retentionDays: 30 })
   const sql = (text: string, ...values: unknown[]) => database.pool.query(text, values)
   let agents = 0
 

@@ -14,6 +14,7 @@ import { audit } from './scripts/audit.ts'
 import { classStats } from './scripts/class-stats.ts'
 import { configure } from './scripts/configure.ts'
 import { counts } from './scripts/counts.ts'
+import { demand } from './scripts/demand.ts'
 import { explain } from './scripts/explain.ts'
 import { load } from './scripts/load.ts'
 import { lookup } from './scripts/lookup.ts'
@@ -117,6 +118,7 @@ export const createGate = (options: GateOptions): Gate => {
     lookup: (runIds) => lookup(call, callMs, runIds),
     classStats: (classKeys) => classStats(call, callMs, classKeys),
     counts: () => counts(call, callMs),
+    demand: () => demand(call, callMs),
     audit: (cursor) => audit(call, callMs, cursor),
     scanRuns: async (cursor) => {
       const { warm, epoch } = await state(call, callMs)

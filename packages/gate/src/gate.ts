@@ -63,6 +63,11 @@ export type Gate = {
   classStats(classKeys: readonly string[]): Promise<GateAnswer<{ readonly classes: readonly GateClassStats[] }>>
   /** The numbers of every pool. */
   counts(): Promise<GateAnswer<{ readonly pools: Readonly<Record<Pool, GatePoolCounts>> }>>
+  /**
+   * How many waiting runs of each pool could start if it had slots without end, so those that no limit and no pause holds back. At least
+   * as many where more than 1,000 nodes have work.
+   */
+  demand(): Promise<GateAnswer<{ readonly startable: Readonly<Record<Pool, number>> }>>
   /** A page of the slots, by admission. Begin with null; `cursor` null means that there is no more. */
   audit(
     cursor: Admission | null,

@@ -4,7 +4,7 @@ import type { Admitted } from './gate-reply.ts'
 import type { RedisConnection } from './redis-connection.ts'
 
 /** The id of the job that carries an admission to a worker. */
-export const jobId = (runId: string, admission: number): string => `${runId}-${admission}`
+const jobId = (runId: string, admission: number): string => `${runId}-${admission}`
 
 export type JobQueues = {
   readonly add: (admitted: readonly Admitted[]) => Promise<void>

@@ -6,7 +6,7 @@ import { POOLS } from '@muster/contracts'
 export type Script = { readonly name: string; readonly lua: string; readonly sha: string }
 
 /** Slots are reserved for this long: the job's way to a worker. */
-export const RESERVED_MS = 3000
+const RESERVED_MS = 3000
 
 /** The layout of the keys: a gate of another format counts as cold. Raise it whenever a key, a field or POOLS' meaning changes. */
 const FORMAT = 2
@@ -20,6 +20,7 @@ const CONSTANTS = [
   'local SWEEP_MAX = 500',
   'local IDLE_MAX = 1000',
   'local PAGE_MAX = 500',
+  'local LOOK_MAX = 1000',
 ]
 
 const read = (path: string): string => readFileSync(new URL(`./scripts/${path}.lua`, import.meta.url), 'utf8')

@@ -2,7 +2,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { GateUnavailable } from './gate-unavailable.ts'
 
 /** The slowest reconnect of any client made here. */
-export const RETRY_MS_MAX = 500
+const RETRY_MS_MAX = 500
 const CONNECT_MS_MAX = 1000
 const retryStrategy = (times: number): number => Math.min(times * 50, RETRY_MS_MAX)
 

@@ -3,7 +3,7 @@ import { type Admission, newId } from '@muster/core'
 import type { Admitted, Gate, GateHolding, GateOffer, GatePlace, GateReply } from '../src/index.ts'
 
 /** Ids of a test fleet: made once, then the same for the same name. */
-export const named = (kind: 'workspace' | 'agent' | 'run' | 'node') => {
+const named = (kind: 'workspace' | 'agent' | 'run' | 'node') => {
   const ids = new Map<string, string>()
   return (name: string | number): string => {
     const key = String(name)

@@ -75,7 +75,7 @@ export function searchSandboxes(selector: GroupSelector, user?: SandboxUser): Sa
   return { found, unsettled }
 }
 
-export function selects(selector: GroupSelector, group: SandboxGroup): boolean {
+function selects(selector: GroupSelector, group: SandboxGroup): boolean {
   if ('sessionId' in selector) return selector.sessionId === group.sessionId
   if (selector.runId !== group.runId) return false
   if ('generation' in selector) return selector.generation === group.generation

@@ -7,7 +7,7 @@ const OUTPUT_CHARS = 4000
 /** How far back the last progress is looked for. */
 const PROGRESS_EVENTS = 200
 const SCANNED_MAX = 20_000
-export const BOARD_OFFSET_MAX = 10_000
+const BOARD_OFFSET_MAX = 10_000
 
 const SHOWN = `r.id, r.task_id, r.session_id, r.workspace_id, r.agent_key, r.agent_version, r.lane, r.pool, r.job_name, r.status, r.scheduled,
   r.generation, r.attempt_number, r.max_attempts, r.priority, r.label, left(r.message, ${MESSAGE_CHARS}) AS message,

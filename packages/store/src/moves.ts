@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { offerSchema } from './offer.ts'
 
 /** An event as a statement answers it, made the event that clients see. */
-export const storedEventSchema = z
+const storedEventSchema = z
   .object({
     run_id: runIdSchema,
     seq: z.int(),

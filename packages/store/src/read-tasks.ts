@@ -24,17 +24,22 @@ export async function findTasks(
   return new Map(rows.map((row) => [row.id, taskOf(row)]))
 }
 
+/** What a list of tasks is narrowed to; archived ones are shown only with `all`. */
+export type TaskFilter = ListFilter & { readonly show: 'unarchived' | 'all' }
+
+/** Two short reads where archived tasks are wanted too, since each has an index of its own; in one snapshot, so that no task is in both or in none. */
 export async function listTasks(
   database: Database,
   workspaceId: string,
-  filter: ListFilter,
+  filter: TaskFilter,
   page: PageRequest,
 ): Promise<Page<Task>> {
   const session = await whereSession(database, workspaceId, filter.session)
-  const rows = await ordinaryRead(() =>
+  const read = (archivedAt: null | { not: null }) =>
     database.prisma.task.findMany({
       where: {
         workspaceId,
+        archivedAt,
         ...whereAgent(filter.agent),
         ...whereText('status', filter.status),
         ...whereText('lane', filter.lane),
@@ -45,12 +50,21 @@ export async function listTasks(
       },
       orderBy: { id: 'desc' },
       take: page.limit + 1,
-    }),
-  )
+    })
+  const rows = await ordinaryRead(async () => {
+    if (filter.show === 'unarchived') return read(null)
+    const both = [read(null), read({ not: null })]
+    const found = await database.prisma.$transaction(both, { isolationLevel: 'RepeatableRead' })
+    return found.flat().sort(newestFirst)
+  })
   return pageFrom(rows, page, (row) => row.id, taskOf)
 }
 
-const taskOf = (row: Omit<TaskRow, 'attachments'>): Task =>
+type ShownTask = Omit<TaskRow, 'attachments'>
+
+const newestFirst = (one: ShownTask, other: ShownTask): number => (one.id < other.id ? 1 : -1)
+
+const taskOf = (row: ShownTask): Task =>
   RESOURCE.parse({
     id: row.id,
     workspace_id: row.workspaceId,

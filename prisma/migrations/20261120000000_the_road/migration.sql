@@ -121,10 +121,13 @@ CREATE TABLE tasks (
   failure         jsonb,
   created_at      timestamptz NOT NULL DEFAULT now(),
   updated_at      timestamptz NOT NULL DEFAULT now(),
-  archived_at     timestamptz
+  -- only an ended task is archived: whatever gives it work again clears this
+  archived_at     timestamptz CHECK (archived_at IS NULL OR status IN ('completed', 'dead_letter', 'cancelled'))
 );
 CREATE UNIQUE INDEX tasks_idempotency_key ON tasks (workspace_id, agent_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
-CREATE INDEX tasks_workspace_id ON tasks (workspace_id, id);
+-- A row is in one of the two, so that hidden tasks cost a list nothing, and accepting a command no third index.
+CREATE INDEX tasks_listed ON tasks (workspace_id, id) WHERE archived_at IS NULL;
+CREATE INDEX tasks_archived ON tasks (workspace_id, id) WHERE archived_at IS NOT NULL;
 
 CREATE TABLE runs (
   id                  text COLLATE "C" PRIMARY KEY,
@@ -189,7 +192,8 @@ CREATE INDEX runs_task_id ON runs (task_id);
 CREATE INDEX runs_queued ON runs (id) WHERE status = 'queued';
 -- What counts against `max_waiting`.
 CREATE INDEX runs_waiting ON runs (workspace_id, agent_id) WHERE status = 'queued';
-CREATE INDEX runs_session_queue ON runs (session_id, session_order) WHERE status = 'queued' AND session_order IS NOT NULL;
+-- scheduled runs too, which have no place in the session's order yet: they keep the session from being removed
+CREATE INDEX runs_session_queue ON runs (session_id, session_order) WHERE status = 'queued' AND session_id IS NOT NULL;
 CREATE INDEX runs_offerable_at ON runs (offerable_at) WHERE status = 'queued';
 CREATE INDEX runs_scheduled ON runs (not_before) WHERE status = 'queued' AND scheduled;
 CREATE INDEX runs_expires_at ON runs (expires_at) WHERE status = 'queued' AND expires_at IS NOT NULL;

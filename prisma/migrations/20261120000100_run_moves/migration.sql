@@ -324,7 +324,7 @@ BEGIN
     'failure', jsonb_build_object('code', 'session_released', 'message', p_reason, 'retryable', false))));
 END $$;
 
--- Gives a dead letter a new run, at the end of its session. Answers {outcome: requeued | refused, status, offers}; null when there is no such task.
+-- Gives a dead letter a new run, at the end of its session; an archived one is listed again. Answers {outcome: requeued | refused, status, offers}; null when there is no such task.
 CREATE FUNCTION requeue_task(p_task text, p_new_run text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_task tasks;
@@ -354,7 +354,8 @@ BEGIN
     FROM runs WHERE id = v_task.run_id;
   INSERT INTO events (run_id, seq, type, data) VALUES (p_new_run, 1, 'run.queued', '{}');
   INSERT INTO snapshots (run_id, seq, status) VALUES (p_new_run, 1, 'queued');
-  UPDATE tasks SET status = 'pending', run_id = p_new_run, output = NULL, failure = NULL, updated_at = now() WHERE id = p_task;
+  UPDATE tasks SET status = 'pending', run_id = p_new_run, output = NULL, failure = NULL, archived_at = NULL, updated_at = now()
+  WHERE id = p_task;
   IF v_task.session_id IS NOT NULL THEN
     UPDATE sessions SET current_run_id = coalesce(current_run_id, p_new_run), last_active_at = now(),
       named_at = CASE WHEN current_run_id IS NULL THEN now() ELSE named_at END

@@ -1,7 +1,7 @@
 -- Commits a batch of commands: task, run, first event, session, all or nothing. Ids are made by the caller, so that sending a batch
 -- again inserts nothing twice. A batch never carries one idempotency key twice.
 -- Outcomes: accepted, repeated (these very ids are there already), deduplicated, conflict, agent_not_found, agent_inactive, agent_stale
--- (another version than the caller resolved), session_not_found, session_mismatch.
+-- (another version than the caller resolved, or the session of the key is just being removed: prepare anew), session_not_found, session_mismatch.
 CREATE FUNCTION accept_commands(p_items jsonb) RETURNS TABLE (
   ord integer, outcome text, task_id text, run_id text, session_id text, session_key text, run_order bigint, offerable boolean, not_before timestamptz,
   expires_at timestamptz, accepted_at timestamptz
@@ -67,6 +67,8 @@ BEGIN
            WHEN a.version <> i.agent_version THEN 'agent_stale'
            WHEN i.session_id IS NOT NULL AND i.sid IS NULL THEN 'session_not_found'
            WHEN i.session_id IS NOT NULL AND i.agent_id <> (SELECT s.agent_id FROM sessions s WHERE s.id = i.sid) THEN 'session_mismatch'
+           -- removed as unused after it was looked for above: prepared once more, the command gets a new one
+           WHEN i.session_key IS NOT NULL AND i.sid IS NULL THEN 'agent_stale'
            ELSE 'accepted' END AS verdict
     FROM item i
     LEFT JOIN LATERAL (

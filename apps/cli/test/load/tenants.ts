@@ -14,7 +14,7 @@ export type Tenant = {
 const created = z.looseObject({ id: z.string() })
 
 /** Runs the message as a line of shell: what a load needs of an agent. */
-export const LINE_AGENT = {
+const LINE_AGENT = {
   runner: 'process',
   command: [
     '/bin/sh',

@@ -1,5 +1,6 @@
 import type { ROUTES, RouteName } from '@muster/contracts'
 import type { Handler } from '../handler.ts'
+import { archiveTask } from './archive-task.ts'
 import { cancelRun } from './cancel-run.ts'
 import { cancelTask } from './cancel-task.ts'
 import { createAgent } from './create-agent.ts'
@@ -17,6 +18,7 @@ import { getLiveness } from './get-liveness.ts'
 import { getOpenapi } from './get-openapi.ts'
 import { getReadiness } from './get-readiness.ts'
 import { getRun } from './get-run.ts'
+import { getScale } from './get-scale.ts'
 import { getSchema } from './get-schema.ts'
 import { getSession } from './get-session.ts'
 import { getTask } from './get-task.ts'
@@ -36,6 +38,7 @@ import { patchWorkspace } from './patch-workspace.ts'
 import { postBatch } from './post-batch.ts'
 import { postCommand } from './post-command.ts'
 import { readEvents } from './read-events.ts'
+import { readTaskLogs } from './read-task-logs.ts'
 import { releaseSession } from './release-session.ts'
 import { requeueTask } from './requeue-task.ts'
 import { revokeApiKey } from './revoke-api-key.ts'
@@ -60,6 +63,8 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<(typeof ROUTES)[N
   getTask,
   cancelTask,
   requeueTask,
+  archiveTask,
+  readTaskLogs,
   listRuns,
   getRun,
   cancelRun,
@@ -74,6 +79,7 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<(typeof ROUTES)[N
   patchClass,
   listNodes,
   getInvariants,
+  getScale,
   getLiveness,
   getReadiness,
   getHealth,

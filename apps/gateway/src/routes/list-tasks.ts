@@ -6,6 +6,7 @@ import type { Handler } from '../handler.ts'
 import { listFilterOf } from '../list-filter-of.ts'
 
 export const listTasks: Handler<typeof ROUTES.listTasks> = async ({ database }, { workspace, query }) => {
-  const page = await list(database, workspace.id, listFilterOf(query), pageRequest(query, 'task'))
+  const show = query.include_archived ? 'all' : 'unarchived'
+  const page = await list(database, workspace.id, { ...listFilterOf(query), show }, pageRequest(query, 'task'))
   return { status: 200, body: { ...pageFields(page), agent_contract: contractForList() } }
 }

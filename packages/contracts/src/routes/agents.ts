@@ -19,7 +19,7 @@ import { defineRoute } from './route.ts'
 const workspace = { access: 'workspace', tag: 'agents', notFound: 'agent_not_found' } as const
 
 /** What an agent has and does where neither it nor a command says otherwise. */
-export const agentDefaultsSchema = z.object({
+const agentDefaultsSchema = z.object({
   key: idOrKeySchema.nullable(),
   name: z.string().nullable(),
   config: agentConfigFields

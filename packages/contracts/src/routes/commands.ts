@@ -30,7 +30,8 @@ export const postCommand = defineRoute({
   query: NO_QUERY,
   body: commandSchema,
   requestHeaders: {
-    'Idempotency-Key': 'As the field idempotency_key; both and different is refused',
+    'Idempotency-Key':
+      'As the field idempotency_key; both and different is refused. A key is known for as long as its task is kept',
     Prefer:
       '`wait=N`: answer when the run has ended, at most N (<= 60) seconds from now; a stream does not end early for it',
     Accept: '`text/event-stream`: answer with the events of the run as they come',

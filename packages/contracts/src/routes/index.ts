@@ -9,7 +9,6 @@ import * as sessions from './sessions.ts'
 import * as tasks from './tasks.ts'
 import * as workspaces from './workspaces.ts'
 
-export { agentDefaultsSchema } from './agents.ts'
 export type { BatchResult } from './commands.ts'
 export * from './route.ts'
 export { eventSeqSchema } from './runs.ts'
@@ -34,6 +33,8 @@ export const ROUTES = {
   getTask: tasks.getTask,
   cancelTask: tasks.cancelTask,
   requeueTask: tasks.requeueTask,
+  archiveTask: tasks.archiveTask,
+  readTaskLogs: tasks.readTaskLogs,
   listRuns: runs.listRuns,
   getRun: runs.getRun,
   cancelRun: runs.cancelRun,
@@ -48,6 +49,7 @@ export const ROUTES = {
   patchClass: classes.patchClass,
   listNodes: operations.listNodes,
   getInvariants: operations.getInvariants,
+  getScale: operations.getScale,
   getLiveness: operations.getLiveness,
   getReadiness: operations.getReadiness,
   getHealth: operations.getHealth,

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { invariantsSchema } from '../explain.ts'
 import { pageQuerySchema } from '../page.ts'
+import { poolSchema } from '../policy.ts'
+import { scaleSchema } from '../scale.ts'
 import { nodeStatusSchema } from '../statuses.ts'
 import { answerOf, listOf, NO_PARAMS, NO_QUERY, RESOURCES } from './parts.ts'
 import { defineRoute } from './route.ts'
@@ -53,6 +55,23 @@ export const getInvariants = defineRoute({
   query: NO_QUERY,
   body: null,
   responses: { 200: { description: 'What was found', body: answerOf(invariantsSchema.shape) } },
+  errors: [],
+})
+
+export const getScale = defineRoute({
+  access: 'admin',
+  tag: 'operations',
+  notFound: 'route_not_found',
+  operationId: 'getScale',
+  method: 'GET',
+  path: '/v1/ops/scale',
+  summary: 'How many workers each pool, or one of them, could use; for autoscalers',
+  params: NO_PARAMS,
+  query: z.strictObject({ pool: poolSchema.optional() }),
+  body: null,
+  responses: {
+    200: { description: 'The numbers of every pool asked for, also idle ones', body: answerOf(scaleSchema.shape) },
+  },
   errors: [],
 })
 

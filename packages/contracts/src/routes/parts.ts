@@ -5,6 +5,7 @@ import { eventSchema } from '../event.ts'
 import { executionClassSchema } from '../execution-class.ts'
 import { explanationSchema } from '../explain.ts'
 import { agentIdSchema, runIdSchema, sessionIdSchema, taskIdSchema } from '../ids.ts'
+import { logLineSchema } from '../log-line.ts'
 import { nodeSchema } from '../node.ts'
 import { pageOf, pageQuerySchema } from '../page.ts'
 import { attemptSchema, runSchema, snapshotSchema } from '../run.ts'
@@ -23,6 +24,7 @@ export const RESOURCES = {
   attempt: attemptSchema.meta({ id: 'Attempt' }),
   snapshot: snapshotSchema.meta({ id: 'Snapshot' }),
   event: eventSchema.meta({ id: 'Event' }),
+  logLine: logLineSchema.meta({ id: 'LogLine' }),
   session: sessionSchema.meta({ id: 'Session' }),
   executionClass: executionClassSchema.meta({ id: 'ExecutionClass' }),
   node: nodeSchema.meta({ id: 'Node' }),

@@ -10,7 +10,7 @@ import {
 } from './metric-catalog.ts'
 import { createTenantLabels, TENANT_LABELS, type Tenant, type TenantDetail } from './tenant-labels.ts'
 
-export const METRICS_PREFIX = 'muster_'
+const METRICS_PREFIX = 'muster_'
 
 /** The metrics of one process. Only those that it touches are shown; each call is a few map look-ups. */
 export type Metrics = {
