@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -87,6 +89,37 @@ describe('session folders', () => {
     mkdirSync(join(place.root, 'data', 'copies', name))
     expect((await folders.replace(name)).kind).toBe('replaced')
     expect(readdirSync(folder)).toEqual(['kept'])
+  })
+
+  it('that an agent closed to itself are open to the next one', async () => {
+    chmodSync(await folders.open(name), 0)
+    expect(statSync(await folders.open(name)).mode & 0o777).toBe(0o700)
+  })
+
+  it('are copied as the agents see them: what only root may read comes along for nobody', async ({ skip }) => {
+    if (process.getuid?.() !== 0) skip('this process is not root')
+    const folder = await folders.open(name)
+    writeFileSync(join(folder, 'root-only'), 'secret', { mode: 0o600 })
+    expect(await folders.replace(name)).toMatchObject({
+      kind: 'failed',
+      reason: expect.stringContaining('Permission denied'),
+    })
+    expect(readdirSync(join(place.root, 'data', 'copies'))).toEqual([])
+    expect(await folders.open(name)).toBe(folder)
+  })
+
+  it('are deleted whatever an agent made of them, and no link in them is followed', async () => {
+    const folder = await folders.open(name)
+    const outside = join(place.root, 'outside')
+    mkdirSync(outside)
+    writeFileSync(join(outside, 'kept'), 'kept')
+    symlinkSync(outside, join(folder, 'link'))
+    writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xff, 0x0a])]), 'no text')
+    const nest = 'for (1..40) { mkdir "d" x 200; chdir "d" x 200 } open F, ">x"; mkdir "closed", 0'
+    execFileSync('perl', ['-e', nest], { cwd: folder })
+    await folders.remove(name)
+    expect(existsSync(folder)).toBe(false)
+    expect(readdirSync(outside)).toEqual(['kept'])
   })
 
   it('that were moved aside are deleted later, and removed ones at once', async () => {
