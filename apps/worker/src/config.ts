@@ -27,6 +27,7 @@ const schema = z
     MUSTER_SESSIONS_ROOT: z.string().startsWith('/', 'must be an absolute path'),
     MUSTER_CACHE_ROOT: z.string().startsWith('/', 'must be an absolute path').default(join(tmpdir(), 'muster-cache')),
     MUSTER_CGROUPS: z.enum(['auto', 'hidden']).default('auto'),
+    MUSTER_BWRAP_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
     MUSTER_RUNC_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
     MUSTER_RUNSC_PATH: z.string().startsWith('/', 'must be an absolute path').optional(),
     MUSTER_OCI_ROOT: z
@@ -56,7 +57,8 @@ const schema = z
     cacheRoot: env.MUSTER_CACHE_ROOT,
     /** `hidden`: run as on a host without control groups; limits that need them are then not held, and so reported. */
     cgroups: env.MUSTER_CGROUPS,
-    /** The programs of the pools `runc` (crun too) and `gvisor`; undefined looks in the usual folders. */
+    /** The programs of the pools `bubblewrap`, `runc` (crun too) and `gvisor`; undefined looks in the usual folders. */
+    bwrapPath: env.MUSTER_BWRAP_PATH,
     runcPath: env.MUSTER_RUNC_PATH,
     runscPath: env.MUSTER_RUNSC_PATH,
     /** Where containers get their root from. */

@@ -6,6 +6,7 @@ export type SandboxSettings = {
   readonly cacheRoot: string
   readonly sessionsRoot: string
   readonly cgroups: 'auto' | 'hidden'
+  readonly bwrapPath: string | undefined
   readonly runcPath: string | undefined
   readonly runscPath: string | undefined
   readonly ociRoot: RootSource
@@ -43,12 +44,12 @@ export async function openSandboxes(
   return { sandboxes, pools, holds }
 }
 
-function everySandbox({ cacheRoot, sessionsRoot, cgroups, ...oci }: SandboxSettings): readonly Sandbox[] {
+function everySandbox({ cacheRoot, sessionsRoot, cgroups, bwrapPath, ...oci }: SandboxSettings): readonly Sandbox[] {
   const common = { cacheRoot, sessionRoot: sessionsRoot, cgroups }
   const container = (runtime: 'runc' | 'gvisor', runtimePath: string | undefined) =>
     createOci({ ...common, runtime, root: oci.ociRoot, ...(runtimePath === undefined ? {} : { runtimePath }) })
   return [
-    createBubblewrap(common),
+    createBubblewrap({ ...common, ...(bwrapPath === undefined ? {} : { bwrapPath }) }),
     createNone({ cacheRoot }),
     container('runc', oci.runcPath),
     container('gvisor', oci.runscPath),

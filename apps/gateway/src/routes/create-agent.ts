@@ -1,10 +1,11 @@
 import type { ROUTES } from '@muster/contracts'
-import { contractForList } from '@muster/core'
+import { contractForList, refuseAgentPolicy } from '@muster/core'
 import { applyConfiguration } from '@muster/engine'
 import { createAgent as create } from '@muster/store'
 import type { Handler } from '../handler.ts'
 
 export const createAgent: Handler<typeof ROUTES.createAgent> = async ({ database, engine }, { workspace, body }) => {
+  refuseAgentPolicy(body.config.policy)
   const { resource, configuration } = await create(database, workspace.id, body)
   const applied = configuration.length === 0 || (await applyConfiguration(engine, configuration))
   return {

@@ -1,5 +1,5 @@
 import type { ROUTES } from '@muster/contracts'
-import { AppError, contractForList } from '@muster/core'
+import { AppError, contractForList, refuseAgentPolicy } from '@muster/core'
 import { applyConfiguration } from '@muster/engine'
 import { patchAgent as patch } from '@muster/store'
 import type { Handler } from '../handler.ts'
@@ -8,6 +8,7 @@ export const patchAgent: Handler<typeof ROUTES.patchAgent> = async (
   { database, engine },
   { workspace, params, body },
 ) => {
+  refuseAgentPolicy(body.config?.policy)
   const written = await patch(database, workspace.id, params.agent, body)
   if (written === null) throw new AppError('agent_not_found')
   const applied = await applyConfiguration(engine, written.configuration)

@@ -49,7 +49,7 @@ export const createAgent = defineRoute({
       headers: { Location: 'The agent' },
     },
   },
-  errors: ['agent_exists'],
+  errors: ['agent_exists', 'policy_unsupported'],
 })
 
 export const listAgents = defineRoute({
