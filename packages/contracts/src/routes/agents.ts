@@ -101,7 +101,7 @@ export const patchAgent = defineRoute({
   query: NO_QUERY,
   body: patchAgentSchema,
   responses: { 200: { description: 'The agent', body: answerOf({ agent: RESOURCES.agent, applied: appliedField }) } },
-  errors: ['agent_not_found'],
+  errors: ['agent_not_found', 'policy_unsupported'],
 })
 
 export const deleteAgent = defineRoute({
