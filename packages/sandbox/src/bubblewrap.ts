@@ -86,7 +86,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
 
   async function launch(spec: SandboxSpec, ready: Ready, confirm: ConfirmStart | undefined): Promise<StartOutcome> {
     const { host, cgroup } = ready
-    const marker = groupMarker(spec.group)
+    const marker = groupMarker(spec.group, watchdog.token)
     const confining = bubblewrapArguments(spec, {
       marker,
       system: spec.network ? host.system.networked : host.system.closed,
@@ -113,7 +113,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
         '--',
         ...limited,
       ],
-      name: groupMarker(spec.group, watchdog.token),
+      name: marker,
       env: {},
       user,
       folder: '/',
