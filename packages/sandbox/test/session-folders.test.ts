@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path'
 import { newId } from '@muster/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { measureFolder } from '../src/disk/measure-folder.ts'
 import { createSessionFolders, DEFAULT_SANDBOX_USER, proveRoot, type SessionFolders } from '../src/index.ts'
 import { makePlace } from './place.ts'
 
@@ -106,6 +107,28 @@ describe('session folders', () => {
     })
     expect(readdirSync(join(place.root, 'data', 'copies'))).toEqual([])
     expect(await folders.open(name)).toBe(folder)
+  })
+
+  it('are copied, measured and deleted with pipes, sockets, links and names that nobody should open', async () => {
+    const folder = await folders.open(name)
+    const make = `
+      mkfifo pipe; ln -s /dev/zero endless; ln -s . loop; ln -s /proc/self/mem memory; touch -- -rf "$(printf 'a\\n b')"
+      touch kept "$(printf 'n%.0s' $(seq 255))"; ln kept again; truncate -s 8E sparse || truncate -s 8T sparse; chmod 6755 kept
+      perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "socket", Listen => 1)'`
+    execFileSync('sh', ['-c', make], {
+      cwd: folder,
+      ...(owner === DEFAULT_SANDBOX_USER.uid ? DEFAULT_SANDBOX_USER : {}),
+    })
+    const made = readdirSync(folder).sort()
+    expect(made).toHaveLength(11)
+    expect(await folders.replace(name)).toMatchObject({ kind: 'replaced' })
+    expect(readdirSync(folder).sort()).toEqual(made)
+    const size = measureFolder(folder, { bytes: 1e9, files: 1_000 }, { pids: [] })
+    expect(size).toMatchObject({ files: made.length - 1, tooDeep: false })
+    expect(size.bytes).toBeLessThan(1e6)
+    await folders.remove(name)
+    expect(existsSync(folder)).toBe(false)
+    expect(await folders.removeReplaced(-1)).toBe(1)
   })
 
   it('are deleted whatever an agent made of them, and no link in them is followed', async () => {
