@@ -3,7 +3,7 @@ import { createRunHolder, createTicker, type EngineContext, EventWriter } from '
 import { createGate } from '@muster/gate'
 import { type Logger, startHealthServer, startTracing } from '@muster/runtime'
 import { createFileCache, createSessionFolders, hostIdentity, proveRoot } from '@muster/sandbox'
-import { agreeOnRoot, HOLDS_KEY, holdsRun, openDatabase } from '@muster/store'
+import { agreeOnRoot, HOLDS_KEY, holdsRun, openDatabase, unneededFolders } from '@muster/store'
 import { startBeat } from './beat/start-beat.ts'
 import type { WorkerConfig } from './config.ts'
 import { drainDesk } from './drain-desk.ts'
@@ -82,7 +82,12 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     },
   )
   const folders = createSessionFolders(config.sessionsRoot)
-  const stopCustodian = startCustodian(folders, createFileCache(config.cacheRoot), logger)
+  const stopCustodian = startCustodian({
+    folders,
+    cache: createFileCache(config.cacheRoot),
+    unneeded: (names) => unneededFolders(database.pool, names),
+    logger,
+  })
   const consumers = () => taking
   const writer = new EventWriter(context, giveUp.signal)
   const holder = createRunHolder(context, {

@@ -20,6 +20,8 @@ export type SessionFolders = {
   replace(name: string): Promise<ReplaceOutcome>
   /** Deletes a session's folder and its copies. */
   remove(name: string): Promise<void>
+  /** The names of folders in which nothing was made, removed or renamed at the top for so long. */
+  untouched(olderThanMs: number): Promise<readonly string[]>
   /** Deletes the folders that `replace` moved aside longer ago than `olderThanMs`, and copies cut short; answers how many. */
   removeReplaced(olderThanMs: number): Promise<number>
 }
@@ -94,6 +96,15 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
     await removeTree(join(current, name))
   }
 
+  async function untouched(olderThanMs: number): Promise<readonly string[]> {
+    const old: string[] = []
+    for (const name of await readdir(current).catch(() => [])) {
+      const found = isId(name) ? await lstat(join(current, name)).catch(() => null) : null
+      if (found !== null && Date.now() - found.mtimeMs > olderThanMs) old.push(name)
+    }
+    return old
+  }
+
   async function removeReplaced(olderThanMs: number): Promise<number> {
     let removed = 0
     for (const name of await readdir(replaced).catch(() => [])) {
@@ -110,11 +121,13 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
     return removed
   }
 
-  return { open, replace, remove, removeReplaced }
+  return { open, replace, remove, untouched, removeReplaced }
 }
 
+const isId = (name: string): boolean => idPattern('session').test(name) || idPattern('run').test(name)
+
 function refuseOtherNames(name: string): void {
-  if (!idPattern('session').test(name) && !idPattern('run').test(name)) throw new TypeError('not a session or run id')
+  if (!isId(name)) throw new TypeError('not a session or run id')
 }
 
 async function isTaken(path: string): Promise<boolean> {
