@@ -1,4 +1,4 @@
-import type { Logger } from '@muster/runtime'
+import type { EngineContext } from '@muster/engine'
 import type { FileCache, SessionFolders } from '@muster/sandbox'
 
 export type CustodianParts = {
@@ -6,7 +6,7 @@ export type CustodianParts = {
   readonly cache: FileCache
   /** Those of these folders that no session has and no run goes back to. */
   readonly unneeded: (names: readonly string[]) => Promise<readonly string[]>
-  readonly logger: Pick<Logger, 'info' | 'warn'>
+  readonly logger: EngineContext['log']
 }
 
 const EVERY_MS = 3_600_000
