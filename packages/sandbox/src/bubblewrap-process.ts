@@ -3,7 +3,7 @@ import type { AttemptLimits, Resources } from '@muster/contracts'
 import { z } from 'zod'
 import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
 import { boundFolder, folderBounds } from './disk/bound-folder.ts'
-import { type HostProcess, identifyProcess, killProcess } from './host-process.ts'
+import { type HostProcess, identifyProcess, isGone, killProcess } from './host-process.ts'
 import { killGroup, untilGone } from './kill-group.ts'
 import { memoryBreach } from './memory-breach.ts'
 import { openGate } from './open-gate.ts'
@@ -107,9 +107,9 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
   try {
     await joinLimits()
   } catch (error) {
-    await kill()
-    const { fault } = await exited
     // One that ended by itself while it was set up says better why.
+    if (init === null || !isGone(init)) await kill()
+    const { fault } = await exited
     if (fault === null) return { kind: 'failed', reason: `not put under its limits: ${wordsOf(error)}` }
   }
   const opened = await openGate(process, gate instanceof Writable ? gate : null, wanted)
