@@ -55,6 +55,23 @@ describe('workspaces', () => {
 })
 
 describe('agents', () => {
+  test('a policy that no fleet can hold is refused where it is set, and changes nothing', async () => {
+    const policy = { ask: 'always', security: 'full' }
+    const body = { key: 'asking', config: { ...CONFIG, policy } }
+    const refused = await fixture.call('POST', '/v1/agents', { body })
+    expect([refused.status, refused.at('code')]).toEqual([422, 'policy_unsupported'])
+    expect(refused.at('errors')).toMatchObject([
+      { pointer: '/config/policy/ask' },
+      { pointer: '/config/policy/security' },
+    ])
+    expect((await fixture.call('GET', '/v1/agents/asking')).status).toBe(404)
+    await fixture.call('POST', '/v1/agents', { body: { ...body, config: CONFIG } })
+    const bare = { runtime_type: 'none', workspace_access: 'ro' }
+    const patched = await fixture.call('PATCH', '/v1/agents/asking', { body: { config: { policy: bare } } })
+    expect([patched.status, patched.at('errors.0.pointer')]).toEqual([422, '/config/policy/workspace_access'])
+    expect((await fixture.call('GET', '/v1/agents/asking')).at('agent')).toMatchObject({ version: 1, config: CONFIG })
+  })
+
   test('a config is merged one level deep, null clears, and each makes a version; the rest does not', async () => {
     const made = await fixture.call('POST', '/v1/agents', {
       body: { key: 'merge', config: { ...CONFIG, env: { A: '1' }, timeout_ms: 5 } },

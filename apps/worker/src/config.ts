@@ -64,9 +64,8 @@ const schema = z
     bundlesRoot: env.MUSTER_BUNDLES_ROOT,
     /** `hidden`: run as on a host without control groups; limits that need them are then not held, and so reported. */
     cgroups: env.MUSTER_CGROUPS,
-    /** The program of the pool `bubblewrap`; undefined looks in the usual folders. */
+    /** The programs of the pools `bubblewrap`, `runc` (crun too) and `gvisor`; undefined looks in the usual folders. */
     bwrapPath: env.MUSTER_BWRAP_PATH,
-    /** The programs of the pools `runc` (crun too) and `gvisor`; undefined looks in the usual folders. */
     runcPath: env.MUSTER_RUNC_PATH,
     runscPath: env.MUSTER_RUNSC_PATH,
     /** Where containers get their root from. */

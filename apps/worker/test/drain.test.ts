@@ -76,7 +76,7 @@ test('a job that arrives after a drain began is dropped untouched', async () => 
     onEnded: untouched,
     parts: {
       sandboxes: new Map(),
-      folders: { open: untouched, replace: untouched, remove: untouched, removeReplaced: untouched },
+      folders: { open: untouched, replace: untouched, remove: untouched, untouched, removeReplaced: untouched },
       agentFolders: {
         bundles: { find: untouched },
         attachmentFolders: { open: untouched, prune: untouched },

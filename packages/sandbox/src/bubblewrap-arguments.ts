@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { GROUP_MOUNTS } from './find-sandboxes.ts'
 import type { HostPath } from './host-system.ts'
 import { MASKED_FILES, MASKED_FOLDERS } from './masked-paths.ts'
@@ -61,20 +61,26 @@ function workspaceArguments(spec: SandboxSpec, empty: readonly string[]): readon
   return [spec.workspaceAccess === 'rw' ? '--bind' : '--ro-bind', spec.workspaceFolder, WORKSPACE]
 }
 
-/** Hides what this host's /proc has of the paths to hide. A device that is bound without the right to devices cannot be opened. */
+/** Whether anybody but the owner, which is the host's root and so nobody in a sandbox, may read something. */
+const READABLE = 0o044
+
+/**
+ * Hides what this host's /proc has of the paths to hide; each costs a mount, so what only root may read is left to the kernel. A
+ * device that is bound without the right to devices cannot be opened.
+ */
 export async function maskArguments(): Promise<string[]> {
-  const present = async (paths: readonly string[]) =>
-    (
-      await Promise.all(
-        paths.map((path) =>
-          access(path).then(
-            () => [path],
-            () => [],
-          ),
+  const readable = async (paths: readonly string[]) => {
+    const modes = await Promise.all(
+      paths.map((path) =>
+        stat(path).then(
+          ({ mode }) => mode,
+          () => 0,
         ),
-      )
-    ).flat()
-  const [files, folders] = await Promise.all([present(MASKED_FILES), present(MASKED_FOLDERS)])
+      ),
+    )
+    return paths.filter((_, index) => ((modes[index] ?? 0) & READABLE) !== 0)
+  }
+  const [files, folders] = await Promise.all([readable(MASKED_FILES), readable(MASKED_FOLDERS)])
   return [
     ...files.flatMap((path) => ['--ro-bind', '/dev/null', path]),
     ...folders.flatMap((path) => ['--perms', '0555', '--size', '4096', '--tmpfs', path, '--remount-ro', path]),

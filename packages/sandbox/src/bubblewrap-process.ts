@@ -3,7 +3,7 @@ import type { AttemptLimits, Resources } from '@muster/contracts'
 import { z } from 'zod'
 import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
 import { boundFolder, folderBounds } from './disk/bound-folder.ts'
-import { type HostProcess, identifyProcess, killProcess } from './host-process.ts'
+import { type HostProcess, identifyProcess, isGone, killProcess } from './host-process.ts'
 import { killGroup, untilGone } from './kill-group.ts'
 import { memoryBreach } from './memory-breach.ts'
 import { openGate } from './open-gate.ts'
@@ -95,22 +95,24 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
     limits: spec.limits,
     kill,
   }
-  /** Both processes, while bubblewrap is still at work: the program begins behind the gate, and so inside its limits. */
+  /** The init, while it is still at work: the program, its child, begins behind the gate, and so inside its limits. */
   async function joinLimits(): Promise<void> {
-    await spec.cgroup.join(child.pid)
     await Promise.race([named.promise, child.exit])
     if (init !== null) await spec.cgroup.join(init.pid)
   }
 
+  // By its name the sandbox is found from its first instant, so the owner is asked meanwhile.
+  const wanted = spec.confirm?.()
+  wanted?.catch(() => undefined)
   try {
     await joinLimits()
   } catch (error) {
-    await kill()
-    const { fault } = await exited
     // One that ended by itself while it was set up says better why.
+    if (init === null || !isGone(init)) await kill()
+    const { fault } = await exited
     if (fault === null) return { kind: 'failed', reason: `not put under its limits: ${wordsOf(error)}` }
   }
-  const opened = await openGate(process, gate instanceof Writable ? gate : null, spec.confirm)
+  const opened = await openGate(process, gate instanceof Writable ? gate : null, wanted)
   if (opened.kind !== 'started' || spec.boundedFolder === null) return opened
   return {
     kind: 'started',

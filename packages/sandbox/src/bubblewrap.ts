@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { closeSync, openSync } from 'node:fs'
 import type { AttemptLimits } from '@muster/contracts'
 import { bubblewrapArguments, environmentArguments } from './bubblewrap-arguments.ts'
 import { type BubblewrapHost, bubblewrapHost } from './bubblewrap-host.ts'
@@ -41,8 +41,8 @@ const WALLS: AttemptLimits = {
   privileges: 'enforced',
 }
 
-/** The monitor out here and the init in there. */
-const OWN_PROCESSES = 2
+/** The init in there. */
+const OWN_PROCESSES = 1
 
 type Ready = { readonly host: BubblewrapHost; readonly cgroup: AttemptCgroup; readonly filesFolder: string | null }
 
@@ -62,17 +62,23 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
   }
 
   async function start(spec: SandboxSpec, confirm?: ConfirmStart): Promise<StartOutcome> {
-    const hasFiles = Object.keys(spec.files).length > 0
     try {
       const host = await describeHost()
       const refusal = unheldDemand(spec.required, host.held)
       if (refusal !== null) return { kind: 'failed', reason: refusal }
-      const filesFolder = spec.bundleFolder ?? (hasFiles ? await cache.folderOf(spec.files) : null)
-      const cgroup = await host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES)
-      return await launch(spec, { host, cgroup, filesFolder }, confirm).catch(async (error: unknown) => {
+      const [files, opened] = await Promise.allSettled([
+        spec.bundleFolder ?? (Object.keys(spec.files).length > 0 ? cache.folderOf(spec.files) : null),
+        host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES),
+      ])
+      if (opened.status === 'rejected') throw opened.reason
+      const cgroup = opened.value
+      try {
+        if (files.status === 'rejected') throw files.reason
+        return await launch(spec, { host, cgroup, filesFolder: files.value }, confirm)
+      } catch (error) {
         await cgroup.end()
         throw error
-      })
+      }
     } catch (error) {
       return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
     }
@@ -80,7 +86,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
 
   async function launch(spec: SandboxSpec, ready: Ready, confirm: ConfirmStart | undefined): Promise<StartOutcome> {
     const { host, cgroup } = ready
-    const marker = groupMarker(spec.group)
+    const marker = groupMarker(spec.group, watchdog.token)
     const confining = bubblewrapArguments(spec, {
       marker,
       system: spec.network ? host.system.networked : host.system.closed,
@@ -91,7 +97,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     })
     watchdog.ensure()
     const limited = [...limitedBy(host.prlimit, processLimits(spec.resources)), ...spec.command]
-    const filter = await open(host.filterPath)
+    const filter = openSync(host.filterPath, 'r')
     const child = await spawnChild({
       command: host.bwrap,
       arguments: [
@@ -107,14 +113,14 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
         '--',
         ...limited,
       ],
-      name: groupMarker(spec.group, watchdog.token),
+      name: marker,
       env: {},
       user,
       folder: '/',
       session: 'shared',
       extraPipes: 3,
-      files: [filter.fd],
-    }).finally(() => void filter.close())
+      files: [filter],
+    }).finally(() => closeSync(filter))
     if (typeof child === 'string') {
       await cgroup.end()
       return { kind: 'failed', reason: child }

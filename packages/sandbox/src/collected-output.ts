@@ -3,6 +3,8 @@ import { StringDecoder } from 'node:string_decoder'
 export type CollectedOutput = {
   add(text: string): void
   markCut(): void
+  /** Nothing is added any more. */
+  readonly isFull: boolean
   read(): { readonly output: string; readonly outputTruncated: boolean }
 }
 
@@ -24,6 +26,9 @@ export function createCollectedOutput(outputBytes: number): CollectedOutput {
     },
     markCut() {
       truncated = true
+    },
+    get isFull() {
+      return full
     },
     read: () => ({ output: parts.join('').replace(/\n$/, ''), outputTruncated: truncated }),
   }

@@ -3,6 +3,8 @@ import { type AgentEvent, boundEvent, type LogStream, logEvent } from './agent-e
 export type EventBudget = {
   /** The events to keep for this one: itself within bounds, a marker when the budget ends with it, nothing after that. */
   spend(event: AgentEvent, bytes: number): readonly AgentEvent[]
+  /** Nothing is kept any more. */
+  readonly isSpent: boolean
 }
 
 /** What the smallest event costs, so that a flood of empty ones ends too. */
@@ -13,6 +15,9 @@ export function createEventBudget(stream: LogStream, bounds: { streamBytes: numb
   let left = bounds.streamBytes
   let cut = false
   return {
+    get isSpent() {
+      return cut
+    },
     spend(event, bytes) {
       if (cut) return []
       left -= Math.max(bytes, EVENT_BYTES_MIN)

@@ -1,7 +1,8 @@
 import { StringDecoder } from 'node:string_decoder'
 
+/** A line, or several that follow each other whole and within the bound and of which none starts like a message. */
 export type Line = {
-  /** Without its newline; broken UTF-8 is U+FFFD. */
+  /** Without the last newline; broken UTF-8 is U+FFFD. */
   readonly text: string
   readonly bytes: number
   /** True when the bound was reached: the rest of the line is dropped. */
@@ -10,10 +11,12 @@ export type Line = {
   readonly ended: boolean
 }
 
-export type LineBounds = { readonly lineBytes: number; readonly messageBytes: number }
+/** Without `messageBytes` no line is a message. */
+export type LineBounds = { readonly lineBytes: number; readonly messageBytes?: number }
 
 export type LineSplitter = {
-  push(chunk: Uint8Array): Line[]
+  /** `plain`: whether lines that can be no message are wanted still, or dropped where that is cheaper. */
+  push(chunk: Uint8Array, plain?: 'kept' | 'dropped'): Line[]
   /** The last line, if it had no newline. */
   end(): Line[]
 }
@@ -26,7 +29,8 @@ const FIRST_BYTES = 1024
 
 /**
  * Splits bytes into lines and holds no more than one line's bound. A line that starts like a JSON object has the bound of
- * messages. A line that reaches its bound comes out at once, cut, and is skipped to its newline.
+ * messages. A line that reaches its bound comes out at once, cut, and is skipped to its newline. Lines that can be no message
+ * come out together, since taking each apart would cost more than all else that is done with them.
  */
 export function createLineSplitter(bounds: LineBounds): LineSplitter {
   let held = Buffer.alloc(0)
@@ -52,10 +56,17 @@ export function createLineSplitter(bounds: LineBounds): LineSplitter {
     return line
   }
 
-  function push(chunk: Uint8Array): Line[] {
+  function push(chunk: Uint8Array, plain: 'kept' | 'dropped' = 'kept'): Line[] {
     const lines: Line[] = []
     let at = 0
     while (at < chunk.length) {
+      const plainEnd = length === 0 && !skipping ? endOfPlain(chunk, at, bounds) : -1
+      if (plainEnd !== -1) {
+        const text = plain === 'kept' ? textOf(chunk.subarray(at, plainEnd)) : null
+        if (text !== null) lines.push({ text, bytes: plainEnd - at, cut: false, ended: true })
+        at = plainEnd + 1
+        continue
+      }
       const newline = chunk.indexOf(NEWLINE, at)
       const end = newline === -1 ? chunk.length : newline
       if (!skipping) {
@@ -75,11 +86,33 @@ export function createLineSplitter(bounds: LineBounds): LineSplitter {
   }
 
   function boundOf(first: number | undefined): number {
-    return first === BRACE ? bounds.messageBytes : bounds.lineBytes
+    return (first === BRACE ? bounds.messageBytes : undefined) ?? bounds.lineBytes
   }
 
   return { push, end: () => (length > 0 ? [take({ cut: false, ended: false })] : []) }
 }
+
+/** The last newline of the plain lines that begin at `at` and together fit into one line's bound, or -1 when there is no such line. */
+function endOfPlain(chunk: Uint8Array, at: number, { lineBytes, messageBytes }: LineBounds): number {
+  const bound = Math.min(chunk.length, at + lineBytes + 1)
+  const message = messageBytes === undefined ? bound : startOfMessage(chunk, at, bound)
+  const end = message > at ? chunk.lastIndexOf(NEWLINE, message - 1) : -1
+  return end < at ? -1 : end
+}
+
+/** Where the first line that starts like a message begins, or `bound` when none does before it. */
+function startOfMessage(chunk: Uint8Array, at: number, bound: number): number {
+  for (let brace = chunk.indexOf(BRACE, at); brace !== -1 && brace < bound; ) {
+    let start = brace
+    while (start > at && (chunk[start - 1] === SPACE || chunk[start - 1] === TAB)) start -= 1
+    if (start === at || chunk[start - 1] === NEWLINE) return start
+    const newline = chunk.indexOf(NEWLINE, brace)
+    brace = newline === -1 ? -1 : chunk.indexOf(BRACE, newline + 1)
+  }
+  return bound
+}
+
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
 
 function firstOf(bytes: Uint8Array): number | undefined {
   return bytes.find((byte) => byte !== SPACE && byte !== TAB)

@@ -62,6 +62,6 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
       kill,
     },
     gate instanceof Writable ? gate : null,
-    spec.confirm,
+    spec.confirm?.(),
   )
 }

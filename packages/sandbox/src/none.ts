@@ -1,4 +1,4 @@
-import { access, chown, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { access, chown, mkdir, mkdtemp, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { AttemptLimits } from '@muster/contracts'
 import { blockedAt } from './blocked-path.ts'
@@ -8,6 +8,7 @@ import { folderVariables, type SandboxFolders } from './folder-variables.ts'
 import { heldLimits, unheldDemand } from './held-limits.ts'
 import { reachableNode } from './node-binary.ts'
 import { noneProcess } from './none-process.ts'
+import { removeTree } from './remove-tree.ts'
 import type { ConfirmStart, ProbeOutcome, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
@@ -120,7 +121,7 @@ export function createNone(options: NoneOptions): Sandbox {
       session: 'own',
       extraPipes: confirm === undefined ? 0 : 1,
     })
-    const discard = () => rm(scratch, { recursive: true, force: true }).catch(() => undefined)
+    const discard = () => removeTree(scratch).catch(() => undefined)
     if (typeof child !== 'string') {
       return await noneProcess({ child, group: spec.group, user, confirm, limits: LIMITS, discard })
     }
@@ -152,6 +153,6 @@ async function removeAbandoned(root: string): Promise<void> {
   for (const name of await readdir(root)) {
     const found = await stat(join(root, name)).catch(() => null)
     if (found === null || Date.now() - found.ctimeMs < ABANDONED_MS) continue
-    await rm(join(root, name), { recursive: true, force: true }).catch(() => undefined)
+    await removeTree(join(root, name)).catch(() => undefined)
   }
 }

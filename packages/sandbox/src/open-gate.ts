@@ -1,15 +1,15 @@
 import type { Writable } from 'node:stream'
-import type { ConfirmStart, SandboxProcess, StartOutcome } from './sandbox.ts'
+import type { SandboxProcess, StartOutcome } from './sandbox.ts'
 
-/** Lets a program that waits behind its gate begin if the owner still wants it to run, else kills its sandbox. */
+/** Lets a program that waits behind its gate begin if the owner, who was asked, still wants it to run, else kills its sandbox. */
 export async function openGate(
   process: SandboxProcess,
   gate: Writable | null,
-  confirm: ConfirmStart | undefined,
+  confirmed: Promise<boolean> | undefined,
 ): Promise<StartOutcome> {
-  let wanted = confirm === undefined
+  let wanted = false
   try {
-    wanted ||= (await confirm?.()) ?? false
+    wanted = (await confirmed) ?? true
   } finally {
     if (!wanted) {
       await process.kill()

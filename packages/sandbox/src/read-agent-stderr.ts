@@ -13,14 +13,14 @@ export type StderrReader = {
 
 export type StderrReading = {
   readonly bounds: AgentBounds
-  readonly offer: (events: readonly AgentEvent[]) => Promise<void>
+  readonly offer: (events: readonly AgentEvent[], count: number) => Promise<void>
 }
 
 const TAIL_CHARACTERS = 2_000
 
 /** Every line of stderr is a log line; those of one chunk make one event. */
 export function readAgentStderr({ bounds, offer }: StderrReading): StderrReader {
-  const splitter = createLineSplitter({ lineBytes: bounds.lineBytes, messageBytes: bounds.lineBytes })
+  const splitter = createLineSplitter({ lineBytes: bounds.lineBytes })
   const budget = createEventBudget('stderr', bounds)
   let tail = ''
 
@@ -28,7 +28,8 @@ export function readAgentStderr({ bounds, offer }: StderrReading): StderrReader 
     if (lines.length === 0) return
     const text = lines.map((line) => lineText(line)).join('\n')
     tail = `${tail}\n${text}`.slice(-TAIL_CHARACTERS)
-    await offer(budget.spend(logEvent('stderr', text), Buffer.byteLength(text)))
+    const kept = budget.spend(logEvent('stderr', text), Buffer.byteLength(text))
+    await offer(kept, kept.length)
   }
 
   return {

@@ -6,11 +6,12 @@ import { createCollectedOutput } from './collected-output.ts'
 import { createEventBudget } from './event-budget.ts'
 import { createLineSplitter, type Line } from './line-splitter.ts'
 import { lineText } from './line-text.ts'
-import { parseAgentLine } from './parse-agent-line.ts'
+import { mayBeMessage, parseAgentLine } from './parse-agent-line.ts'
 
 export type StdoutReading = {
   readonly bounds: AgentBounds
-  readonly offer: (events: readonly AgentEvent[]) => Promise<void>
+  /** `count`: how many messages were read for these, kept or not, and what other lines come to. */
+  readonly offer: (events: readonly AgentEvent[], count: number) => Promise<void>
   /** Saves a state and answers its number, or null when nobody wants it any more. */
   readonly save: (state: JsonValue) => Promise<number | null>
   readonly onUsage: (report: UsageReport) => void
@@ -28,6 +29,8 @@ export type StdoutReader = {
 }
 
 const TYPE_WITHIN = 256
+/** What a line costs of the events that an agent may make; plain lines mostly come many at a time, as one. */
+const LINE_COUNT = 0.05
 const RESULT_START = /^\s*\{[^{[]*?"type"\s*:\s*"result"/
 
 /** Reads messages and plain lines; neighbouring plain lines of one chunk make one event, in their place between messages. */
@@ -39,10 +42,14 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
   let snapshotBytes = bounds.snapshotBytes
   let events: AgentEvent[] = []
   let plain: string[] = []
+  let count = 0
 
   async function take(lines: readonly Line[]): Promise<void> {
     for (const line of lines) {
-      const message = line.cut ? null : parseAgentLine(line.text)
+      const candidate = mayBeMessage(line)
+      // What only looks like one is counted too, and each line a little: an agent pays for the work that it makes.
+      count += candidate ? 1 : LINE_COUNT
+      const message = candidate ? parseAgentLine(line.text) : null
       if (message === null) takePlain(line)
       else {
         endPlain()
@@ -66,17 +73,21 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
     if (plain.length === 0) return
     const text = plain.join('\n')
     plain = []
-    keep(logEvent('stdout', text), Buffer.byteLength(text))
+    count += keep(logEvent('stdout', text), Buffer.byteLength(text))
   }
 
-  function keep(event: AgentEvent, bytes: number): void {
-    events.push(...budget.spend(event, bytes))
+  /** Answers how many events it became. */
+  function keep(event: AgentEvent, bytes: number): number {
+    const kept = budget.spend(event, bytes)
+    events.push(...kept)
+    return kept.length
   }
 
   async function flush(): Promise<void> {
-    const ready = events
+    const [ready, read] = [events, count]
     events = []
-    await reading.offer(ready)
+    count = 0
+    await reading.offer(ready, read)
   }
 
   async function takeMessage(message: FromAgent, bytes: number): Promise<void> {
@@ -109,7 +120,7 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
   }
 
   return {
-    accept: (chunk) => take(splitter.push(chunk)),
+    accept: (chunk) => take(splitter.push(chunk, budget.isSpent && output.isFull ? 'dropped' : 'kept')),
     finish: () => take(splitter.end()),
     collected: () => output.read(),
   }

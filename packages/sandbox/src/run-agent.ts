@@ -3,6 +3,7 @@ import type { Failure, JsonValue, ToAgent } from '@muster/contracts'
 import { DEFAULT_AGENT_BOUNDS } from './agent-bounds.ts'
 import { type AgentEvent, cutText, logEvent } from './agent-event.ts'
 import type { AgentExecution, AgentMessage, AgentOutcome, AgentTask } from './agent-execution.ts'
+import { agentFailure } from './agent-failure.ts'
 import { describeExit } from './describe-exit.ts'
 import { drainPipes } from './drain-pipes.ts'
 import { createEventPace } from './event-pace.ts'
@@ -11,8 +12,7 @@ import { readAgentStdout } from './read-agent-stdout.ts'
 import { createRelease } from './release.ts'
 import { createUsageTotals } from './usage-totals.ts'
 
-const FAILURE_CODE_BYTES = 128
-const FAILURE_MESSAGE_BYTES = 8 * 1024
+const PROMPT_BYTES = 8 * 1024
 
 type Verdict =
   | { readonly kind: 'succeeded'; readonly output: JsonValue }
@@ -35,16 +35,16 @@ export function runAgent(task: AgentTask): AgentExecution {
   let offered: Promise<void> = Promise.resolve()
 
   /** One call at a time, so that the events of both pipes have one order. */
-  function offer(events: readonly AgentEvent[]): Promise<void> {
-    if (events.length > 0) offered = offered.then(() => paced(events))
+  function offer(events: readonly AgentEvent[], count: number): Promise<void> {
+    if (count > 0) offered = offered.then(() => paced(events, count))
     return offered
   }
 
-  async function paced(events: readonly AgentEvent[]): Promise<void> {
-    const waitMs = pace.spend(events.length)
+  async function paced(events: readonly AgentEvent[], count: number): Promise<void> {
+    const waitMs = pace.spend(count)
     const batch = waitMs > 0 && !slowed ? [...events, slowedEvent(bounds.eventsPerSecond)] : events
     slowed ||= waitMs > 0
-    await guarded(() => task.onEvents(batch))
+    if (batch.length > 0) await guarded(() => task.onEvents(batch))
     // One that has ended makes no more.
     if (waitMs > 0) await release.wait(Promise.race([delay(waitMs), process.exited]))
   }
@@ -111,7 +111,7 @@ export function runAgent(task: AgentTask): AgentExecution {
     save,
     onUsage: (report) => usage.add(report),
     onResult: (output) => decide({ kind: 'succeeded', output }),
-    onError: (message) => decide({ kind: 'failed', failure: failureOf(message) }),
+    onError: (message) => decide({ kind: 'failed', failure: agentFailure(message) }),
     onAsk: (message) => refuse(askedFailure(message)),
     onTooLong: (bytes) => refuse(tooLongFailure(bytes)),
   })
@@ -155,16 +155,8 @@ export function runAgent(task: AgentTask): AgentExecution {
 const slowedEvent = (eventsPerSecond: number): AgentEvent =>
   logEvent('agent', `[slowed down: more than ${eventsPerSecond} events a second]`)
 
-function failureOf(message: AgentMessage<'error'>): Failure {
-  return {
-    code: cutText(message.code, FAILURE_CODE_BYTES),
-    message: cutText(message.message, FAILURE_MESSAGE_BYTES),
-    retryable: message.retryable ?? true,
-  }
-}
-
 function askedFailure(message: AgentMessage<'ask'>): Failure {
-  const prompt = cutText(message.prompt, FAILURE_MESSAGE_BYTES)
+  const prompt = cutText(message.prompt, PROMPT_BYTES)
   return {
     code: 'agent_asked',
     message: `The agent asked for ${message.kind} ("${prompt}"); this fleet does not support asking yet.`,

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chmod, chown, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { idPattern } from '@muster/contracts'
+import { removeTree } from './remove-tree.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
 
 export type ReplaceOutcome =
@@ -19,6 +20,8 @@ export type SessionFolders = {
   replace(name: string): Promise<ReplaceOutcome>
   /** Deletes a session's folder and its copies. */
   remove(name: string): Promise<void>
+  /** The names of folders in which nothing was made, removed or renamed at the top for so long. */
+  untouched(olderThanMs: number): Promise<readonly string[]>
   /** Deletes the folders that `replace` moved aside longer ago than `olderThanMs`, and copies cut short; answers how many. */
   removeReplaced(olderThanMs: number): Promise<number>
 }
@@ -39,7 +42,7 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
       await mkdir(root, { recursive: true, mode: 0o755 })
       for (const [folder, mode] of [
         [current, PASSABLE],
-        [copies, PRIVATE],
+        [copies, PASSABLE],
         [replaced, PRIVATE],
       ] as const) {
         await mkdir(folder, { recursive: true, mode })
@@ -63,6 +66,8 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
     const found = await lstat(folder)
     if (!found.isDirectory()) throw new Error(`not a folder: ${folder}`)
     if (owner !== null && found.uid !== owner.uid) await chown(folder, owner.uid, owner.gid)
+    // An agent may have closed it to itself, and so to the next one.
+    if ((found.mode & PRIVATE) !== PRIVATE) await chmod(folder, PRIVATE)
     return folder
   }
 
@@ -71,45 +76,58 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
     const unique = randomUUID()
     const draft = join(copies, `${name}.part-${unique}`)
     const whole = join(copies, name)
-    const reason = await copyFolder(folder, draft)
+    await mkdir(draft, { mode: PRIVATE })
+    if (owner !== null) await chown(draft, owner.uid, owner.gid)
+    const reason = await copyFolder(folder, draft, owner)
     if (reason === null) {
-      await rm(whole, { recursive: true, force: true })
+      await removeTree(whole)
       await rename(draft, whole)
       await rename(folder, join(replaced, `${name}.${Date.now()}.${unique}`))
       await rename(whole, folder)
       return { kind: 'replaced', folder }
     }
-    await rm(draft, { recursive: true, force: true })
+    await removeTree(draft)
     return { kind: 'failed', reason }
   }
 
   async function remove(name: string): Promise<void> {
     refuseOtherNames(name)
-    await rm(join(copies, name), { recursive: true, force: true })
-    await rm(join(current, name), { recursive: true, force: true })
+    await removeTree(join(copies, name))
+    await removeTree(join(current, name))
+  }
+
+  async function untouched(olderThanMs: number): Promise<readonly string[]> {
+    const old: string[] = []
+    for (const name of await readdir(current).catch(() => [])) {
+      const found = isId(name) ? await lstat(join(current, name)).catch(() => null) : null
+      if (found !== null && Date.now() - found.mtimeMs > olderThanMs) old.push(name)
+    }
+    return old
   }
 
   async function removeReplaced(olderThanMs: number): Promise<number> {
     let removed = 0
     for (const name of await readdir(replaced).catch(() => [])) {
       if (Date.now() - Number(name.split('.')[1]) <= olderThanMs) continue
-      await rm(join(replaced, name), { recursive: true, force: true })
+      await removeTree(join(replaced, name))
       removed += 1
     }
     for (const name of await readdir(copies).catch(() => [])) {
       const found = name.includes('.') ? await lstat(join(copies, name)).catch(() => null) : null
       if (found === null || Date.now() - found.ctimeMs <= olderThanMs) continue
-      await rm(join(copies, name), { recursive: true, force: true })
+      await removeTree(join(copies, name))
       removed += 1
     }
     return removed
   }
 
-  return { open, replace, remove, removeReplaced }
+  return { open, replace, remove, untouched, removeReplaced }
 }
 
+const isId = (name: string): boolean => idPattern('session').test(name) || idPattern('run').test(name)
+
 function refuseOtherNames(name: string): void {
-  if (!idPattern('session').test(name) && !idPattern('run').test(name)) throw new TypeError('not a session or run id')
+  if (!isId(name)) throw new TypeError('not a session or run id')
 }
 
 async function isTaken(path: string): Promise<boolean> {
@@ -127,13 +145,16 @@ function falseFor(code: string): (error: unknown) => boolean {
   }
 }
 
-/** Null when the copy holds everything that stayed in place while it was made, else what went wrong. */
-function copyFolder(from: string, to: string): Promise<string | null> {
+/**
+ * Null when the copy holds everything that stayed in place while it was made, else what went wrong. Made by the agents' user:
+ * whoever still writes there may turn a folder into a link at any time, and must not so be shown what root may read.
+ */
+function copyFolder(from: string, to: string, user: SandboxUser | null): Promise<string | null> {
   return new Promise((resolve) => {
     execFile(
       '/bin/cp',
-      ['-a', '--reflink=auto', '--', from, to],
-      { env: { LC_ALL: 'C' } },
+      ['-a', '--reflink=auto', '--', `${from}/.`, to],
+      { env: { LC_ALL: 'C' }, cwd: '/', ...(user ?? {}) },
       (error, _stdout, stderr) => {
         const faults = stderr.split('\n').filter((line) => line !== '' && !line.endsWith('No such file or directory'))
         // What a zombie deletes while it is read is no fault of the copy.

@@ -15,7 +15,8 @@ export type OciStates = { readonly runtime: string; readonly states: string }
 
 /**
  * Waits for the end of stdin, which is the end of the worker, then for two seconds kills whatever carries the token. All
- * comes on stdin so that neither this process nor its greps carry it themselves.
+ * comes on stdin so that neither this process nor its greps carry it themselves. An agent may write over the arguments of its
+ * init, and make it forget to die with its parent; a mount of its sandbox it cannot take away.
  */
 const SCRIPT = `
 IFS= read -r token || exit
@@ -24,7 +25,7 @@ IFS= read -r states
 read -r end
 round=0
 while [ $round -lt 40 ]; do
-  for file in $(printf '%s\\n' "$token" | grep -lsF -f - /proc/[0-9]*/cmdline /proc/[0-9]*/environ); do
+  for file in $(printf '%s\\n' "$token" | grep -lsF -f - /proc/[0-9]*/cmdline /proc/[0-9]*/environ /proc/[0-9]*/mountinfo); do
     pid=\${file#/proc/}
     kill -KILL "\${pid%%/*}"
   done

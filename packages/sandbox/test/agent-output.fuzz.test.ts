@@ -1,7 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isStorable } from '@muster/contracts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createLineSplitter } from '../src/line-splitter.ts'
+import { createLineSplitter, type Line } from '../src/line-splitter.ts'
 import { runKept, textOf } from './agent-run.ts'
 import { fakeProcess } from './fake-process.ts'
 
@@ -33,7 +34,7 @@ describe('whatever bytes an agent writes', () => {
         (pieces, cuts) => {
           const bytes = Buffer.concat(pieces)
           const splitter = createLineSplitter({ lineBytes: LINE_BYTES, messageBytes: MESSAGE_BYTES })
-          const lines = []
+          const lines: Line[] = []
           let at = 0
           for (const size of cuts) {
             lines.push(...splitter.push(bytes.subarray(at, at + size)))
@@ -41,14 +42,49 @@ describe('whatever bytes an agent writes', () => {
           }
           lines.push(...splitter.push(bytes.subarray(at)), ...splitter.end())
           const expected = bytes.length === 0 ? [] : splitPlainly(bytes)
-          expect(lines.map((one) => ({ bytes: one.bytes, cut: one.cut, ended: one.ended }))).toEqual(
-            expected.map(({ text: _text, ...one }) => one),
-          )
-          for (const [index, one] of lines.entries()) if (!one.cut) expect(one.text).toBe(expected[index]?.text)
+          for (const line of lines) {
+            const parts = expected.splice(0, line.cut ? 1 : line.text.split('\n').length)
+            expect({ bytes: line.bytes, cut: line.cut, ended: line.ended }).toEqual({
+              bytes: parts.reduce((sum, part) => sum + part.bytes, parts.length - 1),
+              cut: parts.some((part) => part.cut),
+              ended: parts.every((part) => part.ended),
+            })
+            if (!line.cut) expect(line.text).toBe(parts.map((part) => part.text).join('\n'))
+            if (parts.length > 1) expect(line.bytes).toBeLessThanOrEqual(LINE_BYTES)
+            if (parts.length > 1) expect(parts.some((part) => part.text.trimStart().startsWith('{'))).toBe(false)
+          }
+          expect(expected).toEqual([])
         },
       ),
       { numRuns: 500 },
     )
+  })
+
+  it.each(['x\n', 'a{\n', '\n'])('plain lines, be they as short as %j, are not taken apart', (line) => {
+    const splitter = createLineSplitter({ lineBytes: 65_536, messageBytes: 1_048_576 })
+    const chunk = Buffer.from(line.repeat(30_000))
+    for (let round = 0; round < 10; round += 1) expect(splitter.push(chunk).length).toBeLessThan(4)
+  })
+
+  it('what comes after the cut makes no event, but a result still counts', async () => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process, { streamBytes: 1024 })
+    fake.stdout.write('x\n'.repeat(100_000))
+    fake.stdout.write('{"type":"result","output":7}\n')
+    fake.exit()
+    expect(await run.outcome).toMatchObject({ kind: 'succeeded', output: 7 })
+    expect(run.events).toEqual([expect.objectContaining({ data: expect.objectContaining({ stream: 'stdout' }) })])
+  })
+
+  it('messages are paced though they are kept no more, and so is what only looks like one', async () => {
+    for (const unit of ['{"type":"log","text":""}\n', '{"type":"no such message"}\n', '{"type"}\n']) {
+      const fake = fakeProcess()
+      const run = runKept(fake.process, { streamBytes: 10, eventsPerSecond: 100 })
+      fake.stdout.write(unit.repeat(500))
+      while (!textOf(run.events, 'agent').includes('[slowed down')) await nextTurn()
+      fake.exit()
+      await run.outcome
+    }
   })
 
   it('the driver never fails, and everything it hands on can be stored', async () => {

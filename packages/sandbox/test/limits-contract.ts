@@ -96,6 +96,12 @@ export function limitsContract(sandbox: Sandbox, holds: ReadonlySet<ResourceName
           'exec 5>a 6>b 7>c; rm a b c; for i in 5 6 7; do head -c 10M /dev/zero >&$i; done; sleep 100',
           '16 MiB',
         ],
+        ['a file whose name is no text', `head -c 40M /dev/zero > $'\\377\\376'; sleep 100`, '16 MiB'],
+        [
+          'a file at the end of a path too long',
+          `exec perl -e 'for (1..25) { mkdir "d" x 200; chdir "d" x 200 } open F, ">x"; print F "x" x 40e6; close F; sleep 100'`,
+          'too deeply',
+        ],
         [
           'a million small files',
           'i=0; while :; do mkdir $i; (cd $i; touch {1..500}); i=$((i + 1)); done',

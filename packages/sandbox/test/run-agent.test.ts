@@ -76,6 +76,26 @@ describe('the outcome of an agent', () => {
   })
 
   it.each([
+    'worker_lost',
+    'Memory_Limit_Exceeded',
+    'timed_out',
+    'internal_error ',
+    'worker\u200b_lost',
+    'a b',
+    '',
+    '__proto__',
+  ])('is agent_error when the agent names a code that is not its to give: %j', async (code) => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process)
+    fake.stdout.write(line({ type: 'error', code, message: 'forged', retryable: false }))
+    fake.exit()
+    expect(await run.outcome).toMatchObject({
+      kind: 'failed',
+      failure: { code: 'agent_error', message: `${JSON.stringify(code)}: forged`, retryable: false },
+    })
+  })
+
+  it.each([
     [{ code: 9 }, 'exited with code 9'],
     [{ code: 137 }, 'exited with code 137 (SIGKILL)'],
     [{ code: null, signal: 'SIGSEGV' as const }, 'was killed by SIGSEGV'],

@@ -11,6 +11,7 @@ import { isolationContract } from './isolation-contract.ts'
 import { eventually, living, makePlace, makeSpec, runToEnd, startedProcess, stateOf, uniqueSleep } from './place.ts'
 import { startOtherWorker } from './start-other-worker.ts'
 import { syscallsContract } from './syscalls-contract.ts'
+import { takeInitOver } from './take-init-over.ts'
 
 export type SandboxCapabilities = {
   /** `namespaces`: apart from the host in every respect. `nothing`: only what a plain child process can have. */
@@ -276,6 +277,18 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
         await worker.end()
         await eventually(() => living(sleep).length === 0, 'the agent died')
       })
+
+      it.skipIf(capabilities.isolation !== 'namespaces' || process.arch !== 'x64')(
+        'dies with a worker that is killed, though the agent took its init over (machine code for x64)',
+        async () => {
+          const sleep = uniqueSleep()
+          const over = { command: ['node', '/agent/take.mjs'], files: { 'take.mjs': takeInitOver(sleep) } }
+          const worker = await startOtherWorker(name, cacheRoot, makeSpec(over))
+          await eventually(() => living(`sleep ${sleep}`).length > 0, 'it runs')
+          await worker.end()
+          await eventually(() => living(sleep).length === 0, 'the agent died')
+        },
+      )
 
       it('dies with a worker that is killed while it is being started', async () => {
         for (let round = 0; round < 3; round += 1) {

@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -11,6 +13,7 @@ import {
 import { join } from 'node:path'
 import { newId } from '@muster/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { measureFolder } from '../src/disk/measure-folder.ts'
 import { createSessionFolders, DEFAULT_SANDBOX_USER, proveRoot, type SessionFolders } from '../src/index.ts'
 import { makePlace } from './place.ts'
 
@@ -87,6 +90,59 @@ describe('session folders', () => {
     mkdirSync(join(place.root, 'data', 'copies', name))
     expect((await folders.replace(name)).kind).toBe('replaced')
     expect(readdirSync(folder)).toEqual(['kept'])
+  })
+
+  it('that an agent closed to itself are open to the next one', async () => {
+    chmodSync(await folders.open(name), 0)
+    expect(statSync(await folders.open(name)).mode & 0o777).toBe(0o700)
+  })
+
+  it('are copied as the agents see them: what only root may read comes along for nobody', async ({ skip }) => {
+    if (process.getuid?.() !== 0) skip('this process is not root')
+    const folder = await folders.open(name)
+    writeFileSync(join(folder, 'root-only'), 'secret', { mode: 0o600 })
+    expect(await folders.replace(name)).toMatchObject({
+      kind: 'failed',
+      reason: expect.stringContaining('Permission denied'),
+    })
+    expect(readdirSync(join(place.root, 'data', 'copies'))).toEqual([])
+    expect(await folders.open(name)).toBe(folder)
+  })
+
+  it('are copied, measured and deleted with pipes, sockets, links and names that nobody should open', async () => {
+    const folder = await folders.open(name)
+    const make = `
+      mkfifo pipe; ln -s /dev/zero endless; ln -s . loop; ln -s /proc/self/mem memory; touch -- -rf "$(printf 'a\\n b')"
+      touch kept "$(printf 'n%.0s' $(seq 255))"; ln kept again; truncate -s 8E sparse || truncate -s 8T sparse; chmod 6755 kept
+      perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "socket", Listen => 1)'`
+    execFileSync('sh', ['-c', make], {
+      cwd: folder,
+      ...(owner === DEFAULT_SANDBOX_USER.uid ? DEFAULT_SANDBOX_USER : {}),
+    })
+    const made = readdirSync(folder).sort()
+    expect(made).toHaveLength(11)
+    expect(await folders.replace(name)).toMatchObject({ kind: 'replaced' })
+    expect(readdirSync(folder).sort()).toEqual(made)
+    const size = measureFolder(folder, { bytes: 1e9, files: 1_000 }, { pids: [] })
+    expect(size).toMatchObject({ files: made.length - 1, tooDeep: false })
+    expect(size.bytes).toBeLessThan(1e6)
+    await folders.remove(name)
+    expect(existsSync(folder)).toBe(false)
+    expect(await folders.removeReplaced(-1)).toBe(1)
+  })
+
+  it('are deleted whatever an agent made of them, and no link in them is followed', async () => {
+    const folder = await folders.open(name)
+    const outside = join(place.root, 'outside')
+    mkdirSync(outside)
+    writeFileSync(join(outside, 'kept'), 'kept')
+    symlinkSync(outside, join(folder, 'link'))
+    writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xff, 0x0a])]), 'no text')
+    const nest = 'for (1..40) { mkdir "d" x 200; chdir "d" x 200 } open F, ">x"; mkdir "closed", 0'
+    execFileSync('perl', ['-e', nest], { cwd: folder })
+    await folders.remove(name)
+    expect(existsSync(folder)).toBe(false)
+    expect(readdirSync(outside)).toEqual(['kept'])
   })
 
   it('that were moved aside are deleted later, and removed ones at once', async () => {

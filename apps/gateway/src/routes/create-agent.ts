@@ -1,11 +1,12 @@
 import type { ROUTES } from '@muster/contracts'
-import { contractForList } from '@muster/core'
+import { contractForList, refuseAgentPolicy } from '@muster/core'
 import { applyConfiguration } from '@muster/engine'
 import { createAgent as create, waitingLimitOf } from '@muster/store'
 import type { Handler } from '../handler.ts'
 
 export const createAgent: Handler<typeof ROUTES.createAgent> = async (context, { workspace, body }) => {
   const { database, engine, queues } = context
+  refuseAgentPolicy(body.config.policy)
   const { resource, configuration } = await create(database, workspace.id, body)
   queues.learn(waitingLimitOf(resource))
   const applied = configuration.length === 0 || (await applyConfiguration(engine, configuration))

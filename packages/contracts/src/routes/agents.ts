@@ -49,7 +49,7 @@ export const createAgent = defineRoute({
       headers: { Location: 'The agent' },
     },
   },
-  errors: ['agent_exists'],
+  errors: ['agent_exists', 'policy_unsupported'],
 })
 
 export const listAgents = defineRoute({
@@ -101,7 +101,7 @@ export const patchAgent = defineRoute({
   query: NO_QUERY,
   body: patchAgentSchema,
   responses: { 200: { description: 'The agent', body: answerOf({ agent: RESOURCES.agent, applied: appliedField }) } },
-  errors: ['agent_not_found'],
+  errors: ['agent_not_found', 'policy_unsupported'],
 })
 
 export const deleteAgent = defineRoute({

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { rmdir, writeFile } from 'node:fs/promises'
+import { closeSync, openSync, readdirSync, readFileSync, write } from 'node:fs'
+import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { identifyProcess, killProcess } from '../host-process.ts'
 
 /** What the kernel counted while the group lived. */
@@ -46,7 +47,7 @@ export function attemptCgroup(folders: readonly string[], memoryFolder: string |
     pids,
     async join(pid) {
       // One after another: the first waits for the kernel, which the others then need not.
-      for (const folder of folders) await writeFile(join(folder, 'cgroup.procs'), String(pid), { flag: 'r+' })
+      for (const folder of folders) await moveInto(join(folder, 'cgroup.procs'), pid)
     },
     end() {
       ending ??= finish()
@@ -54,6 +55,20 @@ export function attemptCgroup(folders: readonly string[], memoryFolder: string |
     },
   }
 }
+
+/** Puts a process into the group whose `cgroup.procs` this is. Only the write may wait for the kernel, so only it leaves the main thread. */
+export async function moveInto(procs: string, pid: number): Promise<void> {
+  const file = openSync(procs, 'r+')
+  try {
+    await writeText(file, String(pid))
+  } finally {
+    closeSync(file)
+  }
+}
+
+const writeText = promisify((file: number, text: string, done: (error: Error | null) => void) =>
+  write(file, text, done),
+)
 
 /** The processes of a group and of all groups below it; none when it does not exist. */
 export function pidsBelow(folder: string): number[] {

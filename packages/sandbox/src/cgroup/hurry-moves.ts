@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { moveInto } from './attempt-cgroup.ts'
 import { type CgroupHierarchy, controllerOf } from './cgroup-hierarchies.ts'
 
 /**
@@ -16,7 +16,7 @@ export function createMoveHurry(hierarchies: readonly CgroupHierarchy[]): () => 
     if (procs === null || underway) return
     underway = true
     // This process goes where it is already.
-    void writeFile(procs, String(process.pid), { flag: 'r+' })
+    void moveInto(procs, process.pid)
       .catch(() => undefined)
       .finally(() => {
         underway = false

@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Resources } from '@muster/contracts'
 import { attemptCgroup, codeOf } from './attempt-cgroup.ts'
@@ -7,7 +8,8 @@ import { cgroupSettings } from './cgroup-settings.ts'
 
 /**
  * Makes one group with its limits set. A group of that name that is there already belongs to an attempt that is over or
- * about to be killed: it is emptied and made anew, so that its counters start at nothing.
+ * about to be killed: it is emptied and made anew, so that its counters start at nothing. To make a group may wait for
+ * others that the kernel is busy with; to write into one does not, and costs less than to ask another thread for it.
  */
 export async function makeCgroup(
   folder: string,
@@ -23,9 +25,11 @@ export async function makeCgroup(
   for (const resource of hierarchy.resources) {
     for (const setting of cgroupSettings(hierarchy.version, resource, resources, spareProcesses)) {
       // Without `r+` a file that the kernel does not offer would read as one that we may not make.
-      await writeFile(join(folder, setting.file), setting.value, { flag: 'r+' }).catch((error: unknown) => {
+      try {
+        writeFileSync(join(folder, setting.file), setting.value, { flag: 'r+' })
+      } catch (error) {
         if (setting.optional !== true) throw error
-      })
+      }
     }
   }
 }

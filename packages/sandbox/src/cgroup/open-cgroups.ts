@@ -76,7 +76,6 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
 
   async function open(group: SandboxGroup, wanted: Resources, spareProcesses: number): Promise<AttemptCgroup> {
     const folders = pathsOf(group)
-    hurryMoves()
     const cgroup = cgroupIn(
       usable.map((one) => one.root),
       group,
@@ -89,6 +88,8 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
       await cgroup.end()
       throw error
     }
+    // Not before: while the kernel waits for a move it makes no group.
+    hurryMoves()
     return cgroup
   }
 

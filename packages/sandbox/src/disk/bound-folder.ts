@@ -77,6 +77,7 @@ export function boundFolder(process: SandboxProcess, bound: FolderBound): Sandbo
 }
 
 function breachOf(size: FolderSize, bounds: FolderBounds): LimitBreach | null {
+  if (size.tooDeep) return { resource: 'disk', detail: 'its workspace is nested too deeply to be measured' }
   if (size.bytes > bounds.bytes) {
     return { resource: 'disk', detail: `its workspace holds more than the limit of ${bounds.bytes / MIB} MiB` }
   }

@@ -2,24 +2,32 @@ import { type Dir, lstatSync, opendirSync, readdirSync, readlinkSync, type Stats
 import { join } from 'node:path'
 
 export type FolderBounds = { readonly bytes: number; readonly files: number }
-export type FolderSize = FolderBounds
+/** `tooDeep`: something lies at the end of a path longer than the kernel takes, where it cannot be measured. */
+export type FolderSize = FolderBounds & { readonly tooDeep: boolean }
 /** The processes of a sandbox: by their numbers, or as all of the pid namespace that one of them is in. */
 export type SandboxPids = { readonly pids: readonly number[] } | { readonly namespaceOf: number }
 
 const BLOCK_BYTES = 512
 const ENTRIES_AT_ONCE = 256
+/** As the kernel counts, the NUL at the end included. */
+const PATH_BYTES_MAX = 4_096
+/** One character a byte. */
+const BYTES = 'latin1'
+const SLASH = Buffer.from('/')
 const DELETED = / \(deleted\)$/
 
 /**
  * What a folder takes of its disk: the blocks of everything below it, and of files on the same disk that are deleted and
  * still held open by a process of the sandbox. Stops as soon as a bound is passed, so that it never takes longer than the bound on files
- * lets it; what vanishes meanwhile counts as nothing. Synchronous: not for the main thread.
+ * lets it; what vanishes meanwhile counts as nothing. Names are bytes, since an agent may use some that are no text.
+ * Synchronous: not for the main thread.
  */
 export function measureFolder(folder: string, bounds: FolderBounds, processes: SandboxPids): FolderSize {
   const linked = new Set<string>()
   let bytes = 0
   let files = 0
-  const isWithin = () => bytes <= bounds.bytes && files <= bounds.files
+  let tooDeep = false
+  const isWithin = () => bytes <= bounds.bytes && files <= bounds.files && !tooDeep
 
   function add(found: Stats): void {
     if (found.nlink > 1 && !found.isDirectory()) {
@@ -32,13 +40,15 @@ export function measureFolder(folder: string, bounds: FolderBounds, processes: S
   }
 
   const device = attempt(() => lstatSync(folder))?.dev
-  const waiting = [folder]
+  const waiting = [Buffer.from(folder)]
   for (let at = waiting.pop(); at !== undefined && isWithin(); at = waiting.pop()) {
-    const listing = attempt(() => opendirSync(at, { bufferSize: ENTRIES_AT_ONCE }))
+    const here = at
+    const listing = attempt(() => opendirSync(here, { bufferSize: ENTRIES_AT_ONCE, encoding: BYTES }))
     if (listing === null) continue
     for (let entry = read(listing); entry !== null && isWithin(); entry = read(listing)) {
-      const path = join(at, entry.name)
-      const found = attempt(() => lstatSync(path))
+      const path = Buffer.concat([here, SLASH, Buffer.from(entry.name, BYTES)])
+      tooDeep ||= path.length >= PATH_BYTES_MAX
+      const found = tooDeep ? null : attempt(() => lstatSync(path))
       if (found === null || found.dev !== device) continue
       add(found)
       if (found.isDirectory()) waiting.push(path)
@@ -56,7 +66,7 @@ export function measureFolder(folder: string, bounds: FolderBounds, processes: S
       add(found)
     }
   }
-  return { bytes, files }
+  return { bytes, files, tooDeep }
 }
 
 function pidsOf(processes: SandboxPids): readonly number[] {

@@ -84,7 +84,7 @@ export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
     const words = error instanceof Error ? error.message : String(error)
     return { kind: 'failed', reason: `not put under its limits: ${words}` }
   }
-  const opened = await openGate(process, gate instanceof Writable ? gate : null, parts.confirm)
+  const opened = await openGate(process, gate instanceof Writable ? gate : null, parts.confirm?.())
   const folder = spec.workspaceAccess === 'rw' ? spec.workspaceFolder : null
   if (opened.kind !== 'started' || folder === null) return opened
   return {

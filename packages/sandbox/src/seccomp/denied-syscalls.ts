@@ -58,7 +58,8 @@ export const DENIED_SYSCALLS: readonly Denial[] = [
   { error: 'EPERM', calls: ['ioctl'], when: { index: 1, kind: 'is_one_of', values: IOCTLS } },
   {
     error: 'EAFNOSUPPORT',
-    calls: ['socket'],
+    // A pair of a family opens its protocol, and so loads its module, just as one of it does.
+    calls: ['socket', 'socketpair'],
     when: {
       index: 0,
       kind: 'is_one_of',

@@ -67,6 +67,7 @@ const NUMBERS = {
   setns: [308, 268],
   settimeofday: [164, 170],
   socket: [41, 198],
+  socketpair: [53, 199],
   statmount: [457, 457],
   swapoff: [168, 225],
   swapon: [167, 224],
