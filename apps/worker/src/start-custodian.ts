@@ -1,11 +1,11 @@
-import type { Logger } from '@muster/runtime'
+import type { EngineContext } from '@muster/engine'
 import type { AttachmentFolders, FileCache, SessionFolders } from '@muster/sandbox'
 import { type Database, forgetFolders, removedFolders, unneededFolders } from '@muster/store'
 
 type FolderParts = {
   readonly database: Database
   readonly folders: SessionFolders
-  readonly logger: Pick<Logger, 'info' | 'warn'>
+  readonly logger: EngineContext['log']
 }
 
 export type CustodianParts = FolderParts & { readonly cache: FileCache; readonly attachments: AttachmentFolders }

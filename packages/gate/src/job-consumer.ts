@@ -33,7 +33,7 @@ export const consumeJobs = (
       let shown: NodeJS.Timeout | undefined
       const carries = (next: RunJob): void => {
         clearTimeout(shown)
-        shown = setTimeout(() => job.updateData(next).catch(onError), SHOWN_AFTER_MS)
+        shown = setTimeout(() => void job.updateData(next).catch(onError), SHOWN_AFTER_MS)
       }
       const work = options.process(parsed.data, carries)
       inHand.add(work)

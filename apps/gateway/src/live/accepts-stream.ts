@@ -1,4 +1,4 @@
-export const STREAM_TYPE = 'text/event-stream'
+const STREAM_TYPE = 'text/event-stream'
 
 /** What goes with every stream of events: no cache and no proxy may hold it back. */
 export const STREAM_HEADERS = { 'content-type': STREAM_TYPE, 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
