@@ -28,7 +28,9 @@ redis_ready() {
 }
 sandbox_ready() { has bwrap || [ "$word" = verify ] || [ "$(uname -s)" != Linux ]; }
 browser_ready() { has chromium || [ "$word" != prove ] || [ "$(uname -s)" != Linux ]; }
-all_ready() { packages_ready && client_ready && redis_ready && sandbox_ready && browser_ready; }
+# The client library of Prometheus, which reads what the fleet shows.
+parser_ready() { /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || [ "$word" != prove ] || [ "$(uname -s)" != Linux ]; }
+all_ready() { packages_ready && client_ready && redis_ready && sandbox_ready && browser_ready && parser_ready; }
 
 # Runs a command with its output in the log; shows the end of the log if it fails.
 quietly() {
@@ -84,6 +86,7 @@ install_system_packages() {
   redis_ready || missing="$missing redis-server"
   sandbox_ready || missing="$missing bubblewrap"
   browser_ready || missing="$missing chromium"
+  parser_ready || missing="$missing python3-prometheus-client"
   [ -n "$missing" ] || return 0
   if [ "$(uname -s)" = Darwin ]; then
     fail 'Redis is missing. Install it with: brew install redis   (or set REDIS_URL)'
@@ -95,7 +98,7 @@ install_system_packages() {
   elif has apt-get; then
     fail "missing:$missing. Install with: sudo apt-get install$missing"
   else
-    fail "missing:$missing. Install redis (or valkey) and bubblewrap (for prove also chromium) with this system's package manager"
+    fail "missing:$missing. Install redis (or valkey) and bubblewrap (for prove also chromium and python3-prometheus-client) with this system's package manager"
   fi
 }
 
