@@ -39,7 +39,9 @@ sandbox_wanted() {
 }
 sandbox_ready() { has bwrap || ! sandbox_wanted; }
 browser_ready() { has chromium || [ "$word" != prove ] || [ "$(uname -s)" != Linux ]; }
-all_ready() { packages_ready && client_ready && redis_ready && sandbox_ready && browser_ready; }
+# The client library of Prometheus, which reads what the fleet shows.
+parser_ready() { /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || [ "$word" != prove ] || [ "$(uname -s)" != Linux ]; }
+all_ready() { packages_ready && client_ready && redis_ready && sandbox_ready && browser_ready && parser_ready; }
 
 # Runs a command with its output in the log; shows the end of the log if it fails.
 quietly() {
@@ -94,6 +96,7 @@ missing_packages() {
   redis_ready || printf ' redis-server'
   sandbox_ready || printf ' bubblewrap'
   browser_ready || printf ' chromium'
+  parser_ready || printf ' python3-prometheus-client'
 }
 
 install_system_packages() {
@@ -106,7 +109,7 @@ install_system_packages() {
     quietly apt-get update -q
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive quietly apt-get install -qy --no-install-recommends $missing
-  elif has apt-get && has dpkg && browser_ready; then
+  elif has apt-get && has dpkg && browser_ready && parser_ready; then
     say "unpacking$missing into .tools, since only root can install"
     unpack_packages >>"$log" 2>&1 || say "that did not work (what was said is in $log)"
   fi

@@ -13,6 +13,7 @@ const ARGUMENTS = [
   '--disable-sync',
 ]
 const MANY = sized({ test: 300, prove: 10_000 })
+const ROUNDS = sized({ test: 10, prove: 50 })
 const missing = !existsSync(CHROMIUM) && process.env['MUSTER_PROVE'] !== '1'
 
 let fleet: TestFleet
@@ -113,7 +114,47 @@ describe.skipIf(missing)(`the board in a browser (needs ${CHROMIUM}; npm run pro
     await ends(held, 'succeeded')
     await booksBalance()
   })
+
+  test('the queues of the pools are there to look at, and offer nothing', async () => {
+    await page.goto(`${fleet.url}/admin/queues/queue/bubblewrap`)
+    await page.getByText('bubblewrap', { exact: true }).first().waitFor()
+    expect(await page.locator('main button:has(.lucide-ellipsis-vertical):visible').count()).toBe(0)
+    expect((await act('PUT', 'bubblewrap', '/pause')).status).toBe(405)
+  })
+
+  test('whatever is done on the board under load, the books balance', async () => {
+    const failed: string[] = []
+    for (let n = 0; n < ROUNDS; n++)
+      failed.push(await submit(fleet.client, { agent: 'fails', label: `under load ${n}` }))
+    const { runs } = z
+      .object({ runs: z.array(z.object({ id: z.string() })) })
+      .parse({ runs: z.object({ data: z.unknown() }).parse((await fleet.client.get('/v1/runs?limit=100')).body).data })
+    const answers: number[] = []
+    for (const [n, { id }] of runs.entries()) {
+      const acts = [
+        act('PUT', 'default/flood/main', `/${id}/clean`),
+        act('PUT', 'default/fails/main', `/${failed[n % ROUNDS]}/retry`),
+        act('PUT', 'default/fails/main', '/retry/failed'),
+        act('PUT', 'default/flood/main', n % 2 === 0 ? '/pause' : '/resume'),
+      ]
+      for (const { status } of await Promise.all(acts)) answers.push(status)
+      if (n % 10 === 9) await booksBalance()
+    }
+    await act('PUT', 'default/flood/main', '/resume')
+    expect(answers).toContain(204)
+    expect(answers.filter((status) => status >= 500)).toEqual([])
+    await booksBalance()
+  })
 })
+
+/** What the board's page asks its server for a queue. */
+function act(method: string, queue: string, path: string): Promise<Response> {
+  const password = Buffer.from(`ops:${fleet.facts()?.admin_token ?? ''}`).toString('base64')
+  return fetch(`${fleet.url}/admin/queues/api/queues/${encodeURIComponent(queue)}${path}`, {
+    method,
+    headers: { authorization: `Basic ${password}` },
+  })
+}
 
 async function menu(item: string): Promise<void> {
   await page.locator('main button:has(.lucide-ellipsis-vertical)').first().click()

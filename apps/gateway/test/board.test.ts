@@ -102,7 +102,7 @@ test('removing a waiting run cancels it, once and for good', async () => {
   expect((await put(`${at(lane)}/${runId}/clean`)).status).toBe(204)
   const run = await fixture.call('GET', `/v1/runs/${runId}`)
   expect(run.at('run.status')).toBe('cancelled')
-  expect((await put(`${at(lane)}/${runId}/clean`)).status).toBe(500)
+  expect((await put(`${at(lane)}/${runId}/clean`)).status).toBe(409)
   expect((await put(`${at('default/other/main')}/${runId}/clean`)).status).toBe(404)
 })
 
@@ -117,7 +117,7 @@ test('retrying a dead letter requeues its task and takes it out of the failed', 
   expect((await queue())?.counts['failed']).toBe(0)
   const taskId = (await fixture.call('GET', `/v1/runs/${runId}`)).textAt('run.task_id')
   expect((await fixture.call('GET', `/v1/tasks/${taskId}`)).at('task.status')).toBe('pending')
-  expect((await put(`${at(lane)}/${runId}/retry`)).status).toBe(500)
+  expect((await put(`${at(lane)}/${runId}/retry`)).status).toBe(409)
 })
 
 test('pausing a queue pauses the lane of the agent and nothing else', async () => {

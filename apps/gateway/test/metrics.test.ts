@@ -1,8 +1,10 @@
-import { parsePrometheus } from '@muster/testkit'
+import { parsePrometheus, sized } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildApp } from '../src/build-app.ts'
 import { GATEWAY_METRICS } from '../src/metrics/gateway-metrics.ts'
 import { ADMIN_TOKEN, type Fixture, openFixture } from './gateway-fixture.ts'
+
+const AGENTS = sized({ test: 100, prove: 10_000 })
 
 let fixture: Fixture
 beforeAll(async () => {
@@ -49,15 +51,18 @@ test('a scrape parses and shows what the load moved', async () => {
 })
 
 test('the number of series does not grow with agents, workspaces or sessions', async () => {
-  const before = count(await scrape())
-  for (let index = 0; index < 20; index++) {
+  const use = async (index: number): Promise<void> => {
     const agent = await fixture.agent()
     await fixture.call('POST', '/v1/commands', {
-      body: { agent: agent.key, message: 'hello', session_key: `s${index}`, lane: `lane${index}` },
+      body: { agent: agent.key, message: 'hello', session_key: `s${index}`, lane: `lane${index % 100}` },
     })
   }
-  expect(count(await scrape()) - before).toBeLessThan(3)
-})
+  for (let index = 0; index < 10; index++) await use(index)
+  const before = count(await scrape())
+  for (let index = 10; index < AGENTS; index += 10)
+    await Promise.all(Array.from({ length: 10 }, (_, k) => use(index + k)))
+  expect(count(await scrape())).toBe(before)
+}, 300_000)
 
 test('a token guards the metrics where one is set', async () => {
   const { database, gate } = fixture

@@ -60,17 +60,22 @@ const QUEUED = {
     ) p JOIN runs r ON r.id = p.id JOIN tasks t ON t.id = r.task_id ORDER BY r.id`,
   row: ROW,
 }
-const OTHERS = {
-  name: 'board_others',
+/* The statuses stand in the text, as the index of each state is known by them. */
+const newest = (state: 'active' | 'completed' | 'failed', where: string) => ({
+  name: `board_${state}`,
   text: `SELECT ${SHOWN} FROM (
-      SELECT c.id FROM unnest($2::text[]) AS s (status) CROSS JOIN LATERAL (
-        SELECT r.id FROM runs r WHERE r.job_name COLLATE "C" = $1 AND r.status = s.status
-          AND (s.status NOT IN ('failed', 'timed_out')
-            OR EXISTS (SELECT FROM tasks t WHERE t.id = r.task_id AND t.run_id = r.id AND t.status = 'dead_letter'))
-        ORDER BY r.id DESC LIMIT $3::integer + $4::integer) c
-      ORDER BY c.id DESC OFFSET $3 LIMIT $4
+      SELECT r.id FROM runs r WHERE r.job_name COLLATE "C" = $1 AND ${where} ORDER BY r.id DESC OFFSET $2 LIMIT $3
     ) p JOIN runs r ON r.id = p.id JOIN tasks t ON t.id = r.task_id ORDER BY r.id DESC`,
   row: ROW,
+})
+const OTHERS = {
+  active: newest('active', `r.status IN ('running', 'waiting')`),
+  completed: newest('completed', `r.status IN ('succeeded', 'cancelled')`),
+  failed: newest(
+    'failed',
+    `r.status IN ('failed', 'timed_out')
+        AND EXISTS (SELECT FROM tasks t WHERE t.id = r.task_id AND t.run_id = r.id AND t.status = 'dead_letter')`,
+  ),
 }
 const LABELLED = {
   name: 'board_labelled',
@@ -90,11 +95,6 @@ const OF_TASK = {
 export type BoardRun = z.infer<typeof ROW>
 export type BoardState = 'waiting' | 'delayed' | 'active' | 'completed' | 'failed'
 
-const STATUSES: Readonly<Record<'active' | 'completed' | 'failed', readonly string[]>> = {
-  active: ['running', 'waiting'],
-  completed: ['succeeded', 'cancelled'],
-  failed: ['failed', 'timed_out'],
-}
 /** After every text that begins with a prefix. */
 const LAST = '\u{10ffff}'
 
@@ -111,7 +111,7 @@ export function boardRuns(
   const offset = Math.min(page.offset, BOARD_OFFSET_MAX)
   return state === 'waiting' || state === 'delayed'
     ? execute(on, QUEUED, [lane, state === 'delayed', offset, page.limit])
-    : execute(on, OTHERS, [lane, STATUSES[state], offset, page.limit])
+    : execute(on, OTHERS[state], [lane, offset, page.limit])
 }
 
 /** Runs whose label begins with the text, the newest of each label first. */

@@ -198,8 +198,11 @@ CREATE INDEX runs_offerable_at ON runs (offerable_at) WHERE status = 'queued';
 CREATE INDEX runs_scheduled ON runs (not_before) WHERE status = 'queued' AND scheduled;
 CREATE INDEX runs_expires_at ON runs (expires_at) WHERE status = 'queued' AND expires_at IS NOT NULL;
 CREATE INDEX runs_held ON runs (node_id) WHERE status IN ('running', 'waiting');
--- What operators look up on the board: the runs of one lane by status, and runs by the beginning of their label.
-CREATE INDEX runs_job_name ON runs (job_name COLLATE "C", status, id);
+-- What operators look up on the board: the runs of one lane by state, and runs by the beginning of their label. One index for each state of
+-- the board, so that a run is entered when it is accepted and when it ends, not when it is claimed; those that are held are few.
+CREATE INDEX runs_lane_queued ON runs (job_name COLLATE "C", id) WHERE status = 'queued';
+CREATE INDEX runs_lane_completed ON runs (job_name COLLATE "C", id) WHERE status IN ('succeeded', 'cancelled');
+CREATE INDEX runs_lane_failed ON runs (job_name COLLATE "C", id) WHERE status IN ('failed', 'timed_out');
 CREATE INDEX runs_label ON runs (label COLLATE "C", id DESC) WHERE label IS NOT NULL;
 -- Two runs of a session can never be held at once, whatever else goes wrong.
 CREATE UNIQUE INDEX runs_session_held ON runs (session_id) WHERE status IN ('running', 'waiting');

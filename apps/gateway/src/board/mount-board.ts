@@ -1,11 +1,12 @@
 import { createBullBoard } from '@bull-board/api'
-import type { AppControllerRoute, HookContext } from '@bull-board/api/typings/app'
+import type { AppControllerRoute, ControllerHandlerReturnType, HookContext } from '@bull-board/api/typings/app'
 import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { runIdSchema } from '@muster/contracts'
 import { AppError } from '@muster/core'
 import type { EngineContext } from '@muster/engine'
 import { type Context, Hono } from 'hono'
+import { problemOf } from '../http/problem.ts'
 import { boardGuard } from './board-guard.ts'
 import { boardQueues } from './board-queues.ts'
 import { laneActions } from './lane-actions.ts'
@@ -39,6 +40,16 @@ class LiveAdapter extends HonoAdapter {
     super(serveStatic)
     this.#context = context
     this.#actions = laneActions(context)
+  }
+
+  /** The board would answer every refusal 500, and tell what any failure says of itself. */
+  override setErrorHandler(handler: (error: Error & { statusCode?: number }) => ControllerHandlerReturnType): this {
+    super.setErrorHandler((error) => {
+      if (!(error instanceof AppError)) this.#context.log.error({ err: error }, 'board: a request failed')
+      const { detail, status } = problemOf(error, 'board')
+      return handler(Object.assign(new Error(detail), { statusCode: status }))
+    })
+    return this
   }
 
   override setApiRoutes(routes: AppControllerRoute[]): this {
