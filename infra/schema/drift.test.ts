@@ -38,7 +38,7 @@ test.each([
     'ALTER TABLE attempts DROP CONSTRAINT attempts_pkey',
     'ADD CONSTRAINT "attempts_pkey" PRIMARY KEY',
   ],
-  ['a table that is missing', 'DROP TABLE snapshots', 'CREATE TABLE "snapshots"'],
+  ['a table that is missing', 'DROP TABLE attempts', 'CREATE TABLE "attempts"'],
   ['one too many', 'CREATE TABLE extra (id text PRIMARY KEY)', 'DROP TABLE "extra"'],
 ])('%s is drift', async (_, change, told) => {
   await using database = await createDatabase(postgres.url)

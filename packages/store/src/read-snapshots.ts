@@ -1,32 +1,31 @@
-import { keptValueSchema, type Snapshot, snapshotSchema } from '@muster/contracts'
-import type { Database } from './database.ts'
-import { ordinaryRead } from './ordinary-read.ts'
+import { keptValueSchema, runStatusSchema, type Snapshot } from '@muster/contracts'
+import { z } from 'zod'
 import { type Page, type PageRequest, pageFrom } from './page.ts'
+import { execute, type Queryable } from './statement.ts'
+import { timestamp } from './timestamp.ts'
 
-const RESOURCE = snapshotSchema.extend({ state: keptValueSchema.nullable() })
+const STATEMENT = {
+  name: 'list_snapshots',
+  text: `SELECT run_id, seq, attempt, status, state, at FROM snapshots
+    WHERE run_id = $1 AND ($2::integer IS NULL OR seq < $2) ORDER BY seq DESC LIMIT $3`,
+  row: z.object({
+    run_id: z.string(),
+    seq: z.int(),
+    attempt: z.int().nullable(),
+    status: runStatusSchema,
+    state: keptValueSchema.nullable(),
+    at: timestamp,
+  }),
+}
 
 /** The snapshots of a run, newest first; `before` is a number. */
-export async function listSnapshots({ prisma }: Database, runId: string, page: PageRequest): Promise<Page<Snapshot>> {
-  const rows = await ordinaryRead(() =>
-    prisma.snapshot.findMany({
-      where: { runId, ...(page.before === null ? {} : { seq: { lt: Number(page.before) } }) },
-      orderBy: { seq: 'desc' },
-      take: page.limit + 1,
-    }),
-  )
+export async function listSnapshots(on: Queryable, runId: string, page: PageRequest): Promise<Page<Snapshot>> {
+  const before = page.before === null ? null : Number(page.before)
+  const rows = await execute(on, STATEMENT, [runId, before, page.limit + 1])
   return pageFrom(
     rows,
     page,
     (row) => String(row.seq),
-    (row) =>
-      RESOURCE.parse({
-        id: `snp_${row.runId.slice('run_'.length)}-${row.seq}`,
-        run_id: row.runId,
-        attempt: row.attempt,
-        seq: row.seq,
-        status: row.status,
-        state: row.state,
-        at: row.at.toISOString(),
-      }),
+    (row) => ({ id: `snp_${runId.slice('run_'.length)}-${row.seq}`, ...row }),
   )
 }

@@ -44,7 +44,7 @@ export const removeTasks = async (on: Queryable, { after, days, limit }: Removal
 export const removeSessions = async (on: Queryable, { after, days, limit }: RemovalPage): Promise<Removal> =>
   (await executeOne(on, SESSIONS, [after, oldest('session', days), days, limit])).answer
 
-/** Removes events, snapshots and attempts of runs that are gone, about `limit` rows; answers how many. Null: another process is at it. */
+/** Removes events and attempts of runs that are gone, about `limit` rows; answers how many. Null: another process is at it. */
 export const removeLeftovers = async (on: Queryable, limit: number): Promise<number | null> =>
   (await executeOne(on, LEFTOVERS, [limit])).rows
 

@@ -225,26 +225,23 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_session ON attempts (session_id, started_at) WHERE session_id IS NOT NULL;
 
+-- What happened in a run, in order. Some of it is a snapshot besides: the run's status from then on, or a state that its agent saved.
 CREATE TABLE events (
-  run_id  text COLLATE "C" NOT NULL,
-  seq     integer NOT NULL,
-  attempt integer,
-  type    text NOT NULL,
+  run_id   text COLLATE "C" NOT NULL,
+  seq      integer NOT NULL,
+  attempt  integer,
+  type     text NOT NULL,
   -- whole milliseconds, so that a live copy and a stored one read the same
-  at      timestamptz NOT NULL DEFAULT date_trunc('milliseconds', now()),
-  data    jsonb NOT NULL,
+  at       timestamptz NOT NULL DEFAULT date_trunc('milliseconds', now()),
+  data     jsonb NOT NULL,
+  snapshot integer,
+  status   text,
+  state    jsonb,
   PRIMARY KEY (run_id, seq)
 );
+CREATE UNIQUE INDEX events_snapshot ON events (run_id, snapshot) WHERE snapshot IS NOT NULL;
 
-CREATE TABLE snapshots (
-  run_id  text COLLATE "C" NOT NULL,
-  seq     integer NOT NULL,
-  attempt integer,
-  status  text NOT NULL,
-  state   jsonb,
-  at      timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (run_id, seq)
-);
+CREATE VIEW snapshots AS SELECT run_id, snapshot AS seq, attempt, status, state, at FROM events WHERE snapshot IS NOT NULL;
 
 CREATE TABLE nodes (
   id            text COLLATE "C" PRIMARY KEY,

@@ -98,15 +98,13 @@ BEGIN
     UPDATE tasks t SET status = task_status_of(m.status, m.scheduled), updated_at = now(), output = m.output, failure = m.failure
     FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
   ), told AS (
-    INSERT INTO events (run_id, seq, attempt, type, data)
+    INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status)
     SELECT m.id, m.last_seq, nullif(m.attempt_number, 0), CASE WHEN m.status = 'queued' THEN 'run.requeued' ELSE 'run.finished' END,
       CASE WHEN m.status = 'queued'
         THEN jsonb_build_object('reason', m.x_reason, 'not_before', CASE WHEN m.scheduled THEN to_char(m.not_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') END)
-        ELSE jsonb_build_object('status', m.status, 'output', m.output, 'failure', m.failure) END
-    FROM moved m RETURNING events.*
-  ), kept AS (
-    INSERT INTO snapshots (run_id, seq, attempt, status)
-    SELECT m.id, m.last_snapshot, nullif(m.attempt_number, 0), m.status FROM moved m
+        ELSE jsonb_build_object('status', m.status, 'output', m.output, 'failure', m.failure) END,
+      m.last_snapshot, m.status
+    FROM moved m RETURNING events.run_id, events.seq, events.attempt, events.type, events.at, events.data
   )
   SELECT coalesce(jsonb_agg(jsonb_build_object('run_id', m.id, 'status', m.status, 'generation', m.generation, 'admission', m.admission)), '[]'),
     (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM told t),
@@ -183,10 +181,10 @@ BEGIN
     ), tasked AS (
       UPDATE tasks t SET status = 'running', updated_at = now() FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
     ), noted AS (
-      INSERT INTO events (run_id, seq, attempt, type, data)
-      SELECT m.id, m.last_seq, m.attempt_number, 'run.started', jsonb_build_object('attempt', m.attempt_number, 'node_id', p_node) FROM moved m
-    ), kept AS (
-      INSERT INTO snapshots (run_id, seq, attempt, status) SELECT m.id, m.last_snapshot, m.attempt_number, 'running' FROM moved m
+      INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status)
+      SELECT m.id, m.last_seq, m.attempt_number, 'run.started', jsonb_build_object('attempt', m.attempt_number, 'node_id', p_node),
+        m.last_snapshot, 'running'
+      FROM moved m
     )
     SELECT coalesce(array_agg(m.id), '{}') INTO v_claimed FROM moved m;
   END IF;
@@ -215,7 +213,9 @@ BEGIN
         SELECT least(t.ended_at, n.last_beat_at) FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
         WHERE t.run_id = r.id AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1) END,
       'config', (SELECT v.config FROM agent_versions v WHERE v.agent_id = r.agent_id AND v.version = r.agent_version),
-      'state', (SELECT p.state FROM snapshots p WHERE p.run_id = r.id AND p.state IS NOT NULL ORDER BY p.seq DESC LIMIT 1),
+      -- the first two snapshots are those of being queued and of this claim
+      'state', CASE WHEN r.last_snapshot > 2 THEN (
+        SELECT p.state FROM snapshots p WHERE p.run_id = r.id AND p.state IS NOT NULL ORDER BY p.seq DESC LIMIT 1) END,
       -- two queries, so that each has its index
       'previous', CASE WHEN r.session_id IS NOT NULL
         THEN (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
@@ -257,13 +257,11 @@ BEGIN
         d.flush_snapshot + sum(CASE WHEN e.value ? 'state' THEN 1 ELSE 0 END) OVER (PARTITION BY d.id ORDER BY e.n)::integer END AS snapshot
     FROM raised d CROSS JOIN LATERAL jsonb_array_elements(d.events) WITH ORDINALITY AS e (value, n)
   ), noted AS (
-    INSERT INTO events (run_id, seq, attempt, type, data)
+    INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status, state)
     SELECT l.id, l.seq, l.attempt_number, l.value ->> 'type',
-      CASE WHEN l.snapshot IS NULL THEN l.value -> 'data' ELSE (l.value -> 'data') || jsonb_build_object('seq', l.snapshot) END
+      CASE WHEN l.snapshot IS NULL THEN l.value -> 'data' ELSE (l.value -> 'data') || jsonb_build_object('seq', l.snapshot) END,
+      l.snapshot, CASE WHEN l.snapshot IS NOT NULL THEN l.status END, l.value -> 'state'
     FROM line l
-  ), kept AS (
-    INSERT INTO snapshots (run_id, seq, attempt, status, state)
-    SELECT l.id, l.snapshot, l.attempt_number, l.status, l.value -> 'state' FROM line l WHERE l.snapshot IS NOT NULL
   ), done AS (
     SELECT d.id, d.generation, d.flush_seq, d.flush_snapshot, d.attempt_number, date_trunc('milliseconds', now()) AS at FROM raised d
     UNION ALL
@@ -300,7 +298,8 @@ BEGIN
       WHERE id = p_run RETURNING last_seq INTO v_seq;
       INSERT INTO events AS e (run_id, seq, attempt, type, data)
       VALUES (p_run, v_seq, nullif(v_run.attempt_number, 0), 'run.cancel_requested', jsonb_build_object('reason', p_reason))
-      RETURNING jsonb_build_array(to_jsonb(e)) INTO v_events;
+      RETURNING jsonb_build_array(jsonb_build_object(
+        'run_id', e.run_id, 'seq', e.seq, 'attempt', e.attempt, 'type', e.type, 'at', e.at, 'data', e.data)) INTO v_events;
     END IF;
     RETURN jsonb_build_object('outcome', 'requested', 'moved', '[]'::jsonb, 'events', v_events, 'offers', '[]'::jsonb);
   END IF;
@@ -352,8 +351,7 @@ BEGIN
       max_attempts, priority, v_order, CASE WHEN session_id IS NOT NULL THEN v_order END, message, extra_system_prompt, policy, timeout_ms,
       CASE WHEN session_id IS NULL THEN now() END, label, metadata, attachments
     FROM runs WHERE id = v_task.run_id;
-  INSERT INTO events (run_id, seq, type, data) VALUES (p_new_run, 1, 'run.queued', '{}');
-  INSERT INTO snapshots (run_id, seq, status) VALUES (p_new_run, 1, 'queued');
+  INSERT INTO events (run_id, seq, type, data, snapshot, status) VALUES (p_new_run, 1, 'run.queued', '{}', 1, 'queued');
   UPDATE tasks SET status = 'pending', run_id = p_new_run, output = NULL, failure = NULL, archived_at = NULL, updated_at = now()
   WHERE id = p_task;
   IF v_task.session_id IS NOT NULL THEN

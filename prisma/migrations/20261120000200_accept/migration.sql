@@ -96,9 +96,7 @@ BEGIN
       f.attached
     FROM fresh f
   ), noted AS (
-    INSERT INTO events (run_id, seq, type, data) SELECT f.run_id, 1, 'run.queued', '{}' FROM fresh f
-  ), kept AS (
-    INSERT INTO snapshots (run_id, seq, status) SELECT f.run_id, 1, 'queued' FROM fresh f
+    INSERT INTO events (run_id, seq, type, data, snapshot, status) SELECT f.run_id, 1, 'run.queued', '{}', 1, 'queued' FROM fresh f
   ), named AS (
     UPDATE sessions s SET current_run_id = coalesce(s.current_run_id, n.first_run), last_active_at = now(),
       named_at = CASE WHEN s.current_run_id IS NULL AND n.first_run IS NOT NULL THEN now() ELSE s.named_at END

@@ -1,7 +1,7 @@
 -- How finished work is removed when its time is over: a bounded number of rows a call, by one caller at a time. A call that finds another
 -- under way answers null. Whatever is cut short is gone on with by the next call.
 
--- Runs that are gone, of which attempts, events and snapshots may be left; nobody reads those without the run.
+-- Runs that are gone, of which attempts and events may be left; nobody reads those without the run.
 CREATE TABLE removed_runs (
   run_id text COLLATE "C" PRIMARY KEY
 );
@@ -63,9 +63,6 @@ BEGIN
   FOR v_run IN SELECT l.run_id FROM removed_runs l ORDER BY l.run_id LIMIT p_limit LOOP
     DELETE FROM events WHERE run_id = v_run AND seq <= (SELECT min(seq) + p_limit - 1 FROM events WHERE run_id = v_run);
     GET DIAGNOSTICS v_of_run = ROW_COUNT;
-    DELETE FROM snapshots WHERE run_id = v_run AND seq <= (SELECT min(seq) + p_limit - 1 FROM snapshots WHERE run_id = v_run);
-    GET DIAGNOSTICS v_rows = ROW_COUNT;
-    v_of_run := v_of_run + v_rows;
     DELETE FROM attempts WHERE run_id = v_run AND number <= (SELECT min(number) + p_limit - 1 FROM attempts WHERE run_id = v_run);
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     v_of_run := v_of_run + v_rows;

@@ -10,6 +10,6 @@ export const listSnapshots: Handler<typeof ROUTES.listSnapshots> = async (
   { workspace, params, query },
 ) => {
   const run = await runOrRefuse(database, workspace.id, params.run_id)
-  const page = await list(database, run.id, pageRequest(query, 'number'))
+  const page = await list(database.pool, run.id, pageRequest(query, 'number'))
   return { status: 200, body: { ...pageFields(page), agent_contract: contractForRun(run) } }
 }
