@@ -66,7 +66,13 @@ class Watch {
 test('every metric of the catalog moves under the load that should move it', async () => {
   await using redis = await createRedis()
   await using postgres = await createPostgres()
-  await using fleet = await startFleet({ workers: 2, slots: 2, redisUrl: redis.url, databaseUrl: postgres.url })
+  await using fleet = await startFleet({
+    workers: 2,
+    slots: 2,
+    redisUrl: redis.url,
+    databaseUrl: postgres.url,
+    env: { MUSTER_DRAIN_MAX_MS: '1000' },
+  })
   const gate = createGate({ redisUrl: redis.url })
   const watch = new Watch(fleet)
   try {
@@ -75,7 +81,7 @@ test('every metric of the catalog moves under the load that should move it', asy
 
     for (const [key, script] of [
       ['tells', `echo '${USAGE}'; echo '{"type":"message","text":"hello"}'`],
-      ['stays', 'sleep 30'],
+      ['stays', 'sleep 300'],
     ] as const) {
       const config = { runner: 'process', command: ['/bin/sh', '-c', script] }
       expectStatus(await fleet.client.post('/v1/agents', { key, config }), 201)
@@ -86,6 +92,9 @@ test('every metric of the catalog moves under the load that should move it', asy
     await watch.until('runs_total', 'run_duration_seconds', 'sandbox_start_seconds', 'schedule_to_start_seconds')
     await watch.until('tokens_total', 'cost_usd_total', 'events_total', 'queue_due_later')
     await watch.until('duties_total', 'duty_seconds', 'tick_age_seconds', 'duty_age_seconds')
+
+    await leakSlot(gate)
+    await watch.until('slot_leaks_total')
 
     const stays = []
     for (let n = 0; n < 6; n++) stays.push(await submit(fleet, { agent: 'stays' }))
@@ -106,13 +115,15 @@ test('every metric of the catalog moves under the load that should move it', asy
     follows.abort()
     await read
 
-    await leakSlot(gate)
-    await watch.until('slot_leaks_total')
     await loseSlot(gate, stays)
     await watch.until('slot_restores_total')
 
     process.kill(fleet.facts()?.worker_pids[0] ?? 0, 'SIGKILL')
-    await watch.until('nodes', 'run_recoveries_total', 'recovery_seconds')
+    await watch.until('run_recoveries_total', 'recovery_seconds')
+    // one that is held, unlike one that was killed, has no successor that beats in its place
+    const held = fleet.facts()?.worker_pids[1] ?? 0
+    process.kill(held, 'SIGSTOP')
+    await watch.until('nodes').finally(() => process.kill(held, 'SIGCONT'))
     await redis.command('FLUSHALL')
     await watch.until('gate_rebuilds_total')
     redis.pause()
