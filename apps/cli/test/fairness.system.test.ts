@@ -73,7 +73,9 @@ test(
     await using fleet = await startFleet({ workers: 1, slots: SLOTS })
     const books = new Books(fleet.facts()?.database_url ?? '')
     try {
-      const tenants = await makeTenants(fleet, 20)
+      const [first, ...tenants] = await makeTenants(fleet, 21)
+      if (first === undefined) throw new Error('no tenants')
+      await fleet.admin.patch(`/v1/workspaces/${first.workspaceId}`, { limits: { concurrency: null } })
       const pause = (paused: boolean) =>
         Promise.all(
           tenants.map(({ workspaceId }) =>
@@ -92,7 +94,12 @@ test(
         )
         for (const answer of answers) expectStatus(answer, 202)
       }
+      // one that is not measured holds every slot while the others are resumed: so none of them begins with the pool for itself
+      for (let slot = 0; slot < SLOTS; slot++)
+        expectStatus(await first.client.post('/v1/commands', { agent: 'two', message: 'sleep 8' }), 202)
+      await untilHeld(books, SLOTS)
       await pause(false)
+      await untilHeld(books, 0, first.workspaceId)
       const from = (await now(books)) + 1000
       const to = from + WINDOW_S * 1000
       await until(async () => ((await now(books)) > to ? true : undefined), {
@@ -164,6 +171,16 @@ test('slot-seconds of tenants that always have work follow the weights 1:2:4', a
     return row?.n ?? 0
   }
 }, 300_000)
+
+/** Until this many runs are held, of one workspace or of all. */
+async function untilHeld(books: Books, count: number, workspaceId: string | null = null): Promise<void> {
+  const held = `SELECT count(*)::integer AS n FROM runs WHERE status = 'running' AND ($1::text IS NULL OR workspace_id = $1)`
+  const asked = async () => (await books.query<{ n: number }>(held, workspaceId))[0]?.n
+  await until(async () => ((await asked()) === count ? true : undefined), {
+    deadlineMs: 60_000,
+    what: `${count} runs to be held`,
+  })
+}
 
 /** The clock of Postgres, by which attempts are timed. */
 async function now(books: Books): Promise<number> {

@@ -93,6 +93,9 @@ test('every metric of the catalog moves under the load that should move it', asy
     await watch.until('tokens_total', 'cost_usd_total', 'events_total', 'queue_due_later')
     await watch.until('duties_total', 'duty_seconds', 'tick_age_seconds', 'duty_age_seconds')
 
+    await leakSlot(gate)
+    await watch.until('slot_leaks_total')
+
     const stays = []
     for (let n = 0; n < 6; n++) stays.push(await submit(fleet, { agent: 'stays' }))
     const follows = new AbortController()
@@ -112,8 +115,6 @@ test('every metric of the catalog moves under the load that should move it', asy
     follows.abort()
     await read
 
-    await leakSlot(gate)
-    await watch.until('slot_leaks_total')
     await loseSlot(gate, stays)
     await watch.until('slot_restores_total')
 

@@ -92,3 +92,26 @@ test('a call that Redis refuses for now is unavailable, and one it took late did
   await redis.client.config('SET', 'maxmemory', '0')
   expect(warm(await gate.offer([offerOf(place('a'), 'm')])).admitted).toHaveLength(1)
 })
+
+test('jobs are added within a second after a Redis that hung, died and came back', { timeout: 30_000 }, async () => {
+  const redis = await redisOfTest()
+  const gate = await connect(redis)
+  await gate.load({ epoch: 1, config: [], holdings: [], capacities: capacities(1) })
+  let admission = 2 ** 32
+  const add = () => {
+    const jobs = Array.from({ length: 5 }, () => ({
+      runId: run(`again-${++admission}`),
+      admission,
+      pool: 'none' as const,
+      jobName: 'a/b/c',
+    }))
+    return took(() => gate.enqueue(jobs))
+  }
+  expect((await add()).outcome).toBe('answered')
+  redis.hang()
+  for (let round = 0; round < 5; round++) await Promise.all([add(), add()])
+  await redis.kill()
+  expect((await add()).outcome).toBe('unavailable')
+  await redis.restart()
+  await expect.poll(() => add().then((one) => one.outcome), { timeout: 1500, interval: 20 }).toBe('answered')
+})

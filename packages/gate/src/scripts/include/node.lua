@@ -11,7 +11,7 @@ for i = 1, 2 * N do NOWHERE[i] = 0 end
 
 local function blocked(node) return node.off or (node.lim and node.u >= node.lim) or false end
 local function level(node) return math.floor(node.u / node.wt + 1e-9) end
-local function is_idle(node) return node.w == 0 and node.u == 0 and node.d == 0 end
+local function is_idle(node) return node.w == 0 and node.u == 0 and (node.d or 0) == 0 end
 local function is_eligible(c)
   for i = 1, N do
     if c[i] == 1 then return true end
@@ -34,9 +34,14 @@ end
 -- stored_c, stored_tag and stored_level are what the sets of its parent hold of it.
 local function made(id, u, t, at, w, d, stored_tag, stored_level, lim, wt, off, p, ws, pool, job, ...)
   local c = { ... }
-  adopt({ id = id, p = p, u = u, t = t, at = at, w = w, d = d, lim = lim >= 0 and lim, wt = wt, off = off == 1, c = c,
-    ws = ws ~= '' and ws, pool = pool ~= '' and pool, job = job, stored_c = c, stored_tag = stored_tag, stored_level = stored_level,
-    living = u > 0 or is_eligible(c), stored_idle = w == 0 and u == 0 and d == 0, touched = false, path = false })
+  -- Sixteen fields or fewer, as most nodes are no classes and have no limit: a table of Lua doubles past that.
+  local node = { id = id, p = p, u = u, t = t, at = at, w = w, wt = wt, c = c, stored_c = c, stored_tag = stored_tag,
+    stored_level = stored_level, living = u > 0 or is_eligible(c), touched = false }
+  if lim >= 0 then node.lim = lim end
+  if off == 1 then node.off = true end
+  if pool ~= '' then node.d, node.ws, node.pool, node.job = d, ws, pool, job end
+  if w == 0 and u == 0 and d == 0 then node.stored_idle = true end
+  adopt(node)
 end
 
 local function keep_node(id, packed)
@@ -61,8 +66,8 @@ local function read_nodes(ids)
 end
 
 local function pack(node)
-  return struct.pack(PACKED, node.u, node.t, node.at, node.w, node.d, node.stored_tag, node.stored_level, node.lim or -1, node.wt,
-    node.off and 1 or 0, node.p, node.ws or '', node.pool or '', node.job, unpack(node.c, 1, 2 * N))
+  return struct.pack(PACKED, node.u, node.t, node.at, node.w, node.d or 0, node.stored_tag, node.stored_level, node.lim or -1, node.wt,
+    node.off and 1 or 0, node.p, node.ws or '', node.pool or '', node.job or '', unpack(node.c, 1, 2 * N))
 end
 
 local function keep_configuration(id, packed) configurations[id] = packed and cmsgpack.unpack(packed) or {} end

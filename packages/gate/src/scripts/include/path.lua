@@ -4,7 +4,7 @@ local function agent_of(lane) return string.match(lane, '^[^/]+') end
 -- The class at a place; the first place it is named at stands.
 local function class_at(place)
   local class = ensure(place.class, place.lane)
-  if not class.ws then class.ws, class.pool, class.job = place.workspace, place.pool, place.job end
+  if not class.ws then class.d, class.ws, class.pool, class.job = 0, place.workspace, place.pool, place.job end
   return class
 end
 
