@@ -1,0 +1,37 @@
+/**
+ * Clears up behind a measurement: started with the path of its folder, it waits until the process that started it lets go or dies, then ends
+ * every process recorded below the folder and removes it.
+ */
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { stopProcess } from '@muster/runtime'
+import { z } from 'zod'
+
+/** What servers and programs leave of themselves, in `server.json` and `*.process.json`. */
+const recordSchema = z.object({ process: z.object({ pid: z.int(), started: z.string() }).nullable() })
+const RECORD = /(^|\/)(server|[^/]+\.process)\.json$/
+const KILL = { signal: 'SIGKILL', waitMs: 10_000 } as const
+
+const [, , folder = ''] = process.argv
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+process.once('disconnect', () => {
+  clear().then(
+    () => process.exit(0),
+    (error: unknown) => {
+      process.stderr.write(`muster bench: ${folder} could not be cleared: ${String(error)}\n`)
+      process.exit(1)
+    },
+  )
+})
+
+async function clear(): Promise<void> {
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => RECORD.test(path))
+  await Promise.all(paths.map((path) => end(join(folder, path))))
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+}
+
+async function end(path: string): Promise<void> {
+  const record = recordSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')))
+  if (record.data?.process) await stopProcess(record.data.process, 'process', [KILL])
+}
