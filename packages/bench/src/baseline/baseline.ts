@@ -27,17 +27,29 @@ export async function startBaseline(servers: Servers, options: SystemOptions): P
     rmSync(readyFile, { force: true })
     return startProgram({
       entry: 'packages/bench/src/baseline/worker.ts',
-      env: { ...common, CONCURRENCY: String(options.concurrency), JOB_MS: String(options.runMs ?? 0), READY_FILE: readyFile },
+      env: {
+        ...common,
+        CONCURRENCY: String(options.concurrency),
+        JOB_MS: String(options.runMs ?? 0),
+        READY_FILE: readyFile,
+      },
       logFile: join(servers.folder, 'baseline-worker.log'),
       isReady: async () => existsSync(readyFile),
     })
   }
   return {
-    target: { url: `http://127.0.0.1:${port}/commands`, clients: [{ authorization: '' }], body: { message: 'noop', agent: 'bench' } },
+    target: {
+      url: `http://127.0.0.1:${port}/commands`,
+      clients: [{ authorization: '' }],
+      body: { message: 'noop', agent: 'bench' },
+    },
     databaseUrl,
     startWorker,
     async ended() {
-      const [row] = await query<{ n: number }>(databaseUrl, `SELECT count(*)::integer AS n FROM commands WHERE status = 'done'`)
+      const [row] = await query<{ n: number }>(
+        databaseUrl,
+        `SELECT count(*)::integer AS n FROM commands WHERE status = 'done'`,
+      )
       return row?.n ?? 0
     },
     async drainSeconds() {

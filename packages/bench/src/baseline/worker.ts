@@ -5,7 +5,14 @@ import { Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 
-const { DATABASE_URL = '', REDIS_URL = '', CONCURRENCY = '', POOL_SIZE = '', READY_FILE = '', JOB_MS = '0' } = process.env
+const {
+  DATABASE_URL = '',
+  REDIS_URL = '',
+  CONCURRENCY = '',
+  POOL_SIZE = '',
+  READY_FILE = '',
+  JOB_MS = '0',
+} = process.env
 const jobMs = Number(JOB_MS)
 
 const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(POOL_SIZE) })

@@ -45,7 +45,13 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
   const common = { DATABASE_URL: databaseUrl, REDIS_URL: servers.redisUrl, MUSTER_LOG_LEVEL: 'warn' }
   const gateway = await startProgram({
     entry: 'apps/gateway/src/main.ts',
-    env: { ...common, MUSTER_HOST: '127.0.0.1', MUSTER_PORT: String(port), MUSTER_ADMIN_TOKEN: ADMIN_TOKEN, ...options.gatewayEnv },
+    env: {
+      ...common,
+      MUSTER_HOST: '127.0.0.1',
+      MUSTER_PORT: String(port),
+      MUSTER_ADMIN_TOKEN: ADMIN_TOKEN,
+      ...options.gatewayEnv,
+    },
     logFile: join(servers.folder, 'muster-gateway.log'),
     isReady: async () => (await fetch(`${url}/livez`)).ok,
   })
@@ -84,7 +90,10 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
       })
     },
     async ended() {
-      const [row] = await query<{ n: number }>(databaseUrl, `SELECT count(*)::integer AS n FROM runs WHERE ended_at IS NOT NULL`)
+      const [row] = await query<{ n: number }>(
+        databaseUrl,
+        `SELECT count(*)::integer AS n FROM runs WHERE ended_at IS NOT NULL`,
+      )
       return row?.n ?? 0
     },
     async drainSeconds() {
@@ -95,7 +104,10 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
       return row?.seconds ?? 0
     },
     begins: () =>
-      query(databaseUrl, `SELECT id, (output ->> 'began_at_ms')::float8 AS began_at_ms FROM runs WHERE output IS NOT NULL`),
+      query(
+        databaseUrl,
+        `SELECT id, (output ->> 'began_at_ms')::float8 AS began_at_ms FROM runs WHERE output IS NOT NULL`,
+      ),
     async firstEndAfter(id) {
       const [row] = await query<{ ended_at_ms: number | null }>(
         databaseUrl,

@@ -58,7 +58,11 @@ async function run(target: Target, order: LoadOrder): Promise<LoadResult> {
     })
   }
 
-  await Promise.all(Array.from({ length: connections }, () => pool.request({ path: '/', method: 'GET' }).then(({ body }) => body.dump())))
+  await Promise.all(
+    Array.from({ length: connections }, () =>
+      pool.request({ path: '/', method: 'GET' }).then(({ body }) => body.dump()),
+    ),
+  )
   const begun = performance.now()
   if (order.kind === 'closed') {
     let next = 0
