@@ -3,7 +3,6 @@ import { BENCHMARKS } from '../src/cells/index.ts'
 import { startServers } from '../src/fleet/servers.ts'
 import { measureOf } from '../src/measure.ts'
 import { resultsOf, resultsSchema } from '../src/report/results.ts'
-import { formatGoals, formatTable } from '../src/report/table.ts'
 
 /** With a baseline beside it, or without. */
 const CELLS: Readonly<Record<string, { readonly cells: number; readonly beside: number; readonly goals: number }>> = {
@@ -46,6 +45,5 @@ describe('a round of each benchmark, as small as it can be', () => {
         expect(min).toBeLessThanOrEqual(median)
         expect(median).toBeLessThanOrEqual(max)
       }
-    process.stdout.write(`${formatTable(cells)}\n${formatGoals(cells)}\n`)
   })
 })

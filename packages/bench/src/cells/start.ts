@@ -29,7 +29,7 @@ export async function startLatency(servers: Servers, measure: Measure): Promise<
           clients: 16,
           requests: measure.size({ full: 2000, quick: 2000, trial: 50 }),
         })
-        const requests = perSecond * measure.size({ full: 15, quick: 5 })
+        const requests = Math.ceil(perSecond * measure.size({ full: 15, quick: 5, trial: 0.2 }))
         const waits = await waitsOf(system, { kind: 'open', perSecond, requests })
         await worker.stop()
         return { p50: quantile(waits, 0.5), p95: quantile(waits, 0.95), p99: quantile(waits, 0.99) }

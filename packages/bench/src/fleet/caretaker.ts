@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { stopProcess } from '@muster/runtime'
+import { type ProcessRecord, stopProcess } from '@muster/runtime'
 import { z } from 'zod'
 
 /** What servers and programs leave of themselves, in `server.json` and `*.process.json`. */
@@ -32,6 +32,15 @@ async function clear(): Promise<void> {
 }
 
 async function end(path: string): Promise<void> {
-  const record = recordSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')))
-  if (record.data?.process) await stopProcess(record.data.process, 'process', [KILL])
+  const record = recordIn(readFileSync(path, 'utf8'))
+  if (record !== null) await stopProcess(record, 'process', [KILL])
+}
+
+/** Null for one that was cut short while it was written. */
+function recordIn(text: string): ProcessRecord | null {
+  try {
+    return recordSchema.parse(JSON.parse(text)).process
+  } catch {
+    return null
+  }
 }
