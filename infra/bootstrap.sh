@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings an empty clone to life and runs one of: up, test, prove, verify.
+# Brings an empty clone to life and runs one of: up, test, prove, bench, verify.
 # Needs Node 20 or newer with npm; installs the pinned Node, the packages of the lockfile, the database client,
 # Redis and bubblewrap when they are missing, and for prove Chromium. A run that finds everything in place takes a few milliseconds.
 # Debian's packages are installed by root, and unpacked into .tools by anybody else; on macOS Homebrew brings Redis. What cannot be had so
@@ -187,9 +187,10 @@ case $word in
   up) exec node apps/cli/src/main.ts up "$@" ;;
   test) exec node node_modules/vitest/vitest.mjs run "$@" ;;
   prove) MUSTER_PROVE=1 exec node node_modules/vitest/vitest.mjs run "$@" ;;
+  bench) exec node packages/bench/src/main.ts "$@" ;;
   verify)
     export TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1 TURBO_NO_UPDATE_NOTIFIER=1
     exec node node_modules/turbo/bin/turbo run verify-tasks --continue --output-logs=errors-only "$@"
     ;;
-  *) fail "unknown word '$word': use up, test, prove or verify" ;;
+  *) fail "unknown word '$word': use up, test, prove, bench or verify" ;;
 esac

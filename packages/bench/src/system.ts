@@ -6,6 +6,8 @@ export type SystemOptions = {
   readonly concurrency: number
   /** Connections to Postgres of each process. */
   readonly poolSize: number
+  /** How long each run lasts; by default it ends at once. */
+  readonly runMs?: number
 }
 
 /** What is measured: Muster, or the baseline that it is compared with. */
@@ -21,5 +23,7 @@ export type System = {
   drainSeconds(): Promise<number>
   /** When the work of each run began, in milliseconds since 1970. */
   begins(): Promise<readonly { readonly id: string; readonly began_at_ms: number }[]>
+  /** When the first run ended after this one was accepted, in milliseconds since 1970; null when none did. */
+  firstEndAfter(id: string): Promise<number | null>
   stop(): Promise<void>
 }

@@ -27,7 +27,12 @@ export async function startBaseline(servers: Servers, options: SystemOptions): P
     rmSync(readyFile, { force: true })
     return startProgram({
       entry: 'packages/bench/src/baseline/worker.ts',
-      env: { ...common, CONCURRENCY: String(options.concurrency), READY_FILE: readyFile },
+      env: {
+        ...common,
+        CONCURRENCY: String(options.concurrency),
+        JOB_MS: String(options.runMs ?? 0),
+        READY_FILE: readyFile,
+      },
       logFile: join(servers.folder, 'baseline-worker.log'),
       isReady: async () => existsSync(readyFile),
     })
@@ -59,6 +64,15 @@ export async function startBaseline(servers: Servers, options: SystemOptions): P
         databaseUrl,
         `SELECT id, (output ->> 'began_at_ms')::float8 AS began_at_ms FROM commands WHERE output IS NOT NULL`,
       )
+    },
+    async firstEndAfter(id) {
+      const [row] = await query<{ ended_at_ms: number | null }>(
+        databaseUrl,
+        `SELECT extract(epoch FROM min(c.ended_at))::float8 * 1000 AS ended_at_ms
+         FROM commands c JOIN commands mine ON mine.id = $1 AND c.id <> mine.id AND c.ended_at > mine.created_at`,
+        [id],
+      )
+      return row?.ended_at_ms ?? null
     },
     stop: () => gateway.stop(),
   }

@@ -28,4 +28,5 @@ app.post('/commands', async (c) => {
   return c.json({ id, status: 'queued' }, 202)
 })
 
+process.once('disconnect', () => process.exit())
 serve({ fetch: app.fetch, port: Number(PORT), hostname: '127.0.0.1' })

@@ -1,4 +1,4 @@
-/** Takes the baseline's jobs: UPDATE running, nothing, UPDATE done. Started with DATABASE_URL, REDIS_URL, CONCURRENCY, POOL_SIZE and READY_FILE. */
+/** Takes the baseline's jobs: UPDATE running, nothing, UPDATE done. Started with DATABASE_URL, REDIS_URL, CONCURRENCY, POOL_SIZE, JOB_MS and READY_FILE. */
 import { writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'bullmq'
@@ -34,5 +34,6 @@ const worker = new Worker<{ readonly id: string }>(
   },
   { connection: new Redis(REDIS_URL, { maxRetriesPerRequest: null }), concurrency: Number(CONCURRENCY) },
 )
+process.once('disconnect', () => process.exit())
 await worker.waitUntilReady()
 writeFileSync(READY_FILE, '')

@@ -1,7 +1,7 @@
 import { startBaseline } from '../baseline/baseline.ts'
 import { startMuster } from '../fleet/muster.ts'
 import type { Servers } from '../fleet/servers.ts'
-import { sendLoad } from '../load/load.ts'
+import { type LoadOrder, sendLoad } from '../load/load.ts'
 import { contestCell, type Measure, measureBoth } from '../measure.ts'
 import type { Cell } from '../report/cell.ts'
 import { quantile } from '../statistics.ts'
@@ -9,17 +9,19 @@ import { quantile } from '../statistics.ts'
 const OPTIONS = { concurrency: 50, poolSize: 16 }
 const CLIENTS = 64
 const RATES = [500, 1000]
-const WARM_UP = { kind: 'closed', clients: CLIENTS, requests: 5000 } as const
 const SETTLE_MS = 1000
 
 /** (a) How many commands a gateway makes durable each second, and how long one takes at a fixed rate while a worker runs them. */
 export async function accept(servers: Servers, measure: Measure): Promise<readonly Cell[]> {
   const requests = measure.size({ full: 30_000, quick: 10_000 })
+  const warmUp = (full: number): LoadOrder => {
+    return { kind: 'closed', clients: CLIENTS, requests: measure.size({ full, quick: full, trial: CLIENTS }) }
+  }
   const sides = { muster: () => startMuster(servers, OPTIONS), baseline: () => startBaseline(servers, OPTIONS) }
   const throughput = await measureBoth(measure, {
     ...sides,
     round: async ({ target }) => {
-      await sendLoad(target, WARM_UP)
+      await sendLoad(target, warmUp(5000))
       const { seconds, latenciesMs } = await sendLoad(target, { kind: 'closed', clients: CLIENTS, requests })
       return { rate: requests / seconds, p99: quantile(latenciesMs, 0.99) }
     },
@@ -28,7 +30,7 @@ export async function accept(servers: Servers, measure: Measure): Promise<readon
     contestCell(throughput, 'rate', {
       name: `accept, ${CLIENTS} clients`,
       unit: 'commands/s',
-      goal: ({ ratio = 0 }) => ({ text: '>= 1.5x', reached: ratio >= 1.5 }),
+      goal: ({ ratio }) => ({ text: '>= 1.5x', reached: ratio >= 1.5 }),
     }),
   ]
   for (const perSecond of RATES) {
@@ -36,10 +38,10 @@ export async function accept(servers: Servers, measure: Measure): Promise<readon
       ...sides,
       round: async ({ target, startWorker }) => {
         const worker = await startWorker()
-        await sendLoad(target, { ...WARM_UP, requests: 2000 })
+        await sendLoad(target, warmUp(2000))
         await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
-        const seconds = measure.size({ full: 15, quick: 5 })
-        const { latenciesMs } = await sendLoad(target, { kind: 'open', perSecond, requests: perSecond * seconds })
+        const requests = perSecond * measure.size({ full: 15, quick: 5, trial: 0.2 })
+        const { latenciesMs } = await sendLoad(target, { kind: 'open', perSecond, requests })
         await worker.stop()
         return { p50: quantile(latenciesMs, 0.5), p95: quantile(latenciesMs, 0.95), p99: quantile(latenciesMs, 0.99) }
       },
@@ -52,7 +54,7 @@ export async function accept(servers: Servers, measure: Measure): Promise<readon
           contestCell(contest, figure, {
             name,
             unit: 'ms',
-            goal: ({ muster, ratio = 0 }) => ({
+            goal: ({ muster, ratio }) => ({
               text: '<= 15 ms or <= 1.5x',
               reached: muster.median <= 15 || ratio <= 1.5,
             }),

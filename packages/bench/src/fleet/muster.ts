@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { freePort } from '@muster/runtime'
 import { migrate } from '@muster/store'
@@ -10,6 +10,9 @@ import { query, type Servers } from './servers.ts'
 const ADMIN_TOKEN = 'a-token-for-the-benchmark'
 /** Runs of the pool `none` are no-ops here. */
 export const NOOP_POLICY = { runtime_type: 'none', workspace_access: 'rw', network_enabled: true } as const
+
+/** The message of a run that lasts and shows events meanwhile. */
+export const lasting = (order: { readonly ms: number; readonly events?: number }): string => JSON.stringify(order)
 
 export type MusterOptions = SystemOptions & {
   /** Further settings of the workers, such as MUSTER_POOLS. */
@@ -37,8 +40,7 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
   const databaseUrl = await servers.createDatabase()
   await servers.flushRedis()
   await migrate(databaseUrl, join(REPOSITORY_FOLDER, 'prisma/migrations'))
-  const [port, sessionsRoot] = [await freePort(), join(servers.folder, `sessions-${Date.now()}`)]
-  mkdirSync(sessionsRoot, { mode: 0o755 })
+  const [port, sessionsRoot] = [await freePort(), servers.site(`sessions-${randomUUID()}`)]
   const url = `http://127.0.0.1:${port}`
   const common = { DATABASE_URL: databaseUrl, REDIS_URL: servers.redisUrl, MUSTER_LOG_LEVEL: 'warn' }
   const gateway = await startProgram({
@@ -67,7 +69,7 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
     target: {
       url: `${url}/v1/commands`,
       clients: tenants,
-      body: { agent: 'bench', message: 'noop' },
+      body: { agent: 'bench', message: options.runMs === undefined ? 'noop' : lasting({ ms: options.runMs }) },
       vary: { field: 'lane', values: LANES },
     },
     async startWorker() {
@@ -106,6 +108,15 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
         databaseUrl,
         `SELECT id, (output ->> 'began_at_ms')::float8 AS began_at_ms FROM runs WHERE output IS NOT NULL`,
       ),
+    async firstEndAfter(id) {
+      const [row] = await query<{ ended_at_ms: number | null }>(
+        databaseUrl,
+        `SELECT extract(epoch FROM min(a.ended_at))::float8 * 1000 AS ended_at_ms
+         FROM attempts a JOIN runs mine ON mine.id = $1 AND a.run_id <> mine.id AND a.ended_at > mine.queued_at`,
+        [id],
+      )
+      return row?.ended_at_ms ?? null
+    },
     stop: () => gateway.stop(),
   }
 }

@@ -1,50 +1,58 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { redisCommand, startPostgres, startRedis } from '@muster/runtime'
 import pg from 'pg'
+import { openScratch } from './scratch.ts'
 
 /** Postgres and Redis with the settings of production (fsync on, append-only file each second), shared by Muster and the baseline. */
 export type Servers = {
   readonly redisUrl: string
-  /** A folder for logs and files, removed at the end. */
+  /** A folder for logs and files, removed at the end together with every process that is recorded in it. */
   readonly folder: string
+  /** A new folder below it that every account can read. */
+  site(name: string): string
   /** A new, empty database; answers its URL. */
   createDatabase(): Promise<string>
   flushRedis(): Promise<void>
+  versions(): Promise<{ readonly postgres: string; readonly redis: string }>
   [Symbol.asyncDispose](): Promise<void>
 }
 
+const FLUSH_MS = 30_000
+
 export async function startServers(): Promise<Servers> {
-  const folder = mkdtempSync(join(tmpdir(), 'muster-bench-'))
-  chmodSync(folder, 0o711)
-  const site = (name: string): string => {
-    const path = join(folder, name)
-    mkdirSync(path, { mode: 0o755 })
-    return path
-  }
-  const [postgres, redis] = await Promise.all([
-    startPostgres({ folder: site('postgres') }),
-    startRedis({ folder: site('redis') }),
-  ])
-  return {
-    redisUrl: redis.url,
-    folder,
-    async createDatabase() {
-      const name = `bench_${randomBytes(6).toString('hex')}`
-      await query(postgres.url, `CREATE DATABASE ${name}`)
-      const url = new URL(postgres.url)
-      url.pathname = `/${name}`
-      return url.href
-    },
-    async flushRedis() {
-      await redisCommand(redis.url, ['FLUSHALL'])
-    },
-    async [Symbol.asyncDispose]() {
-      await Promise.all([postgres.kill(), redis.kill()])
-      rmSync(folder, { recursive: true, force: true })
-    },
+  const scratch = openScratch()
+  try {
+    const [postgres, redis] = await Promise.all([
+      startPostgres({ folder: scratch.site('postgres') }),
+      startRedis({ folder: scratch.site('redis') }),
+    ])
+    return {
+      ...scratch,
+      redisUrl: redis.url,
+      async createDatabase() {
+        const name = `bench_${randomBytes(6).toString('hex')}`
+        await query(postgres.url, `CREATE DATABASE ${name}`)
+        const url = new URL(postgres.url)
+        url.pathname = `/${name}`
+        return url.href
+      },
+      async flushRedis() {
+        await redisCommand(redis.url, ['FLUSHALL'], FLUSH_MS)
+      },
+      async versions() {
+        const [row] = await query<{ server_version: string }>(postgres.url, 'SHOW server_version')
+        // The first line of a text reply is its length, so that the version is asked for as a status.
+        const reply = await redisCommand(redis.url, [
+          'EVAL',
+          `return redis.status_reply(string.match(redis.call('INFO', 'server'), '%w+_version:([%d.]+)'))`,
+          '0',
+        ])
+        return { postgres: row?.server_version ?? 'unknown', redis: reply.replace(/^\+/, '') }
+      },
+    }
+  } catch (error) {
+    await scratch[Symbol.asyncDispose]()
+    throw error
   }
 }
 
@@ -55,6 +63,8 @@ export async function query<Row extends pg.QueryResultRow>(
   values: readonly unknown[] = [],
 ): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url })
+  // A server that goes away is told by the statement too.
+  client.on('error', () => undefined)
   await client.connect()
   try {
     return (await client.query<Row>(text, [...values])).rows

@@ -4,6 +4,7 @@ import type { LoadOrder, LoadResult, Target } from './load.ts'
 
 const OPEN_CONNECTIONS = 128
 
+process.once('disconnect', () => process.exit())
 process.once('message', ({ target, order }: { target: Target; order: LoadOrder }) => {
   run(target, order).then(
     (result) => process.send?.(result),

@@ -1,6 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { startClientProcess } from './client-process.ts'
 
 /** Where commands go, and as whom: each request takes the next client's headers and the body. */
 export type Target = {
@@ -17,26 +16,25 @@ export type LoadOrder =
   /** Requests at fixed times, whatever becomes of those before. */
   | { readonly kind: 'open'; readonly perSecond: number; readonly requests: number }
 
-export type LoadResult = {
-  readonly seconds: number
+const resultSchema = z.strictObject({
+  seconds: z.number(),
   /** Of each request, in the order of sending: from when it was due to its whole answer. */
-  readonly latenciesMs: readonly number[]
+  latenciesMs: z.array(z.number()),
   /** When each was due, in milliseconds since 1970. */
-  readonly dueAtMs: readonly number[]
-  readonly ids: readonly string[]
-}
+  dueAtMs: z.array(z.number()),
+  /** Of the run, or of what the baseline has in its place. */
+  ids: z.array(z.string()),
+})
+
+export type LoadResult = Readonly<z.infer<typeof resultSchema>>
 
 /** Sends a load from a process of its own. Throws unless every command was accepted. */
 export async function sendLoad(target: Target, order: LoadOrder): Promise<LoadResult> {
-  const child: ChildProcess = fork(fileURLToPath(new URL('generator.ts', import.meta.url)), {
-    serialization: 'advanced',
-  })
-  child.send({ target, order })
-  const [answer]: unknown[] = await once(child, 'message')
-  child.disconnect()
-  if (isResult(answer)) return answer
-  throw new Error(`the load failed: ${String(answer)}`)
+  const generator = startClientProcess('generator.ts')
+  try {
+    generator.tell({ target, order })
+    return resultSchema.parse(await generator.answer())
+  } finally {
+    generator.release()
+  }
 }
-
-const isResult = (answer: unknown): answer is LoadResult =>
-  typeof answer === 'object' && answer !== null && 'latenciesMs' in answer

@@ -29,3 +29,11 @@ function figure(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toString()
   return Number(value.toPrecision(3)).toString()
 }
+
+/** The last line of a report: how many goals were reached, and which were not. */
+export function formatGoals(cells: readonly Cell[]): string {
+  const judged = cells.filter(({ goal }) => goal !== undefined)
+  const missed = judged.filter(({ goal }) => goal?.reached === false)
+  const count = `goals reached: ${judged.length - missed.length} of ${judged.length}`
+  return missed.length === 0 ? count : `${count}; missed: ${missed.map(({ name }) => name).join('; ')}`
+}
