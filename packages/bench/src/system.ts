@@ -17,6 +17,11 @@ export type System = {
   readonly databaseUrl: string
   /** Starts the worker process; the caller stops it. */
   startWorker(): Promise<Program>
+  /**
+   * Sees to it that commands are queued and none starts, with everything up that takes part in queueing; answers the process that is to be
+   * killed afterwards, if any.
+   */
+  keepWaiting(): Promise<Program | null>
   /** The number of runs that ended. */
   ended(): Promise<number>
   /** From the first start to the last end, by the clock of Postgres. */

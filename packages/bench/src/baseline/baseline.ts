@@ -45,6 +45,7 @@ export async function startBaseline(servers: Servers, options: SystemOptions): P
     },
     databaseUrl,
     startWorker,
+    keepWaiting: async () => null,
     async ended() {
       const [row] = await query<{ n: number }>(
         databaseUrl,

@@ -20,9 +20,11 @@ export async function accept(servers: Servers, measure: Measure): Promise<readon
   const sides = { muster: () => startMuster(servers, OPTIONS), baseline: () => startBaseline(servers, OPTIONS) }
   const throughput = await measureBoth(measure, {
     ...sides,
-    round: async ({ target }) => {
-      await sendLoad(target, warmUp(5000))
+    round: async ({ target, keepWaiting }) => {
+      const waiting = await keepWaiting()
+      await sendLoad(target, warmUp(15_000))
       const { seconds, latenciesMs } = await sendLoad(target, { kind: 'closed', clients: CLIENTS, requests })
+      await waiting?.kill()
       return { rate: requests / seconds, p99: quantile(latenciesMs, 0.99) }
     },
   })

@@ -92,6 +92,7 @@ async function startSandboxed(
       command: PROGRAM,
       env: {},
       files: {},
+      bundleFolder: null,
       attachmentsFolder: null,
       workspaceFolder,
       workspaceAccess: 'rw',

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '@muster/runtime'
 import { migrate } from '@muster/store'
 import { z } from 'zod'
@@ -33,6 +34,8 @@ export type Muster = System & {
 }
 
 const WORKSPACES = 10
+/** Longer than any benchmark. */
+const HELD_MS = 3_600_000
 const LANES = ['main', 'batch']
 
 /** One gateway on empty servers, with workspaces that have one agent each; commands take turns in tenants and lanes. */
@@ -60,6 +63,23 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
     Array.from({ length: options.workspaces ?? WORKSPACES }, (_, index) => makeTenant(url, admin, `tenant-${index}`)),
   )
   let workers = 0
+  async function startWorker(slots: number): Promise<Program> {
+    const healthPort = await freePort()
+    return startProgram({
+      entry: 'apps/worker/src/main.ts',
+      env: {
+        ...common,
+        MUSTER_NOOP: 'for-benchmarks',
+        MUSTER_POOLS: `none:${slots}`,
+        MUSTER_SESSIONS_ROOT: sessionsRoot,
+        MUSTER_CACHE_ROOT: join(servers.folder, 'cache'),
+        MUSTER_HEALTH_PORT: String(healthPort),
+        ...options.workerEnv,
+      },
+      logFile: join(servers.folder, `muster-worker-${++workers}.log`),
+      isReady: async () => (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok,
+    })
+  }
   return {
     url,
     gatewayPid: gateway.pid,
@@ -72,22 +92,15 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
       body: { agent: 'bench', message: options.runMs === undefined ? 'noop' : lasting({ ms: options.runMs }) },
       vary: { field: 'lane', values: LANES },
     },
-    async startWorker() {
-      const healthPort = await freePort()
-      return startProgram({
-        entry: 'apps/worker/src/main.ts',
-        env: {
-          ...common,
-          MUSTER_NOOP: 'for-benchmarks',
-          MUSTER_POOLS: `none:${options.concurrency}`,
-          MUSTER_SESSIONS_ROOT: sessionsRoot,
-          MUSTER_CACHE_ROOT: join(servers.folder, 'cache'),
-          MUSTER_HEALTH_PORT: String(healthPort),
-          ...options.workerEnv,
-        },
-        logFile: join(servers.folder, `muster-worker-${++workers}.log`),
-        isReady: async () => (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok,
-      })
+    startWorker: () => startWorker(options.concurrency),
+    async keepWaiting() {
+      const worker = await startWorker(1)
+      const [tenant] = tenants
+      if (tenant === undefined) throw new Error('there is no tenant')
+      const command = { agent: 'bench', message: lasting({ ms: HELD_MS }) }
+      await post(`${url}/v1/commands`, tenant, command, z.object({ run: identified }))
+      while ((await query(databaseUrl, `SELECT FROM runs WHERE status = 'running'`)).length === 0) await sleep(50)
+      return worker
     },
     async ended() {
       const [row] = await query<{ n: number }>(
