@@ -1,11 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { contestCell, measureOf, soloCell } from '../src/measure.ts'
 import { formatMachine } from '../src/report/machine.ts'
 import { resultsOf, resultsSchema, writeResults } from '../src/report/results.ts'
 import { formatGoals, formatTable } from '../src/report/table.ts'
+
+const LATEST = fileURLToPath(new URL('../results/latest.json', import.meta.url))
 
 const contest = {
   muster: [{ rate: 300 }, { rate: 100 }, { rate: 200 }],
@@ -100,3 +103,10 @@ test('a size is the one that was asked for', () => {
   expect(measureOf('trial', 1).size(sizes)).toBe(3)
   expect(measureOf('trial', 1).size({ ...sizes, trial: 7 })).toBe(7)
 })
+
+test.skipIf(!existsSync(LATEST))(
+  'the results of this folder have that shape (skipped where nothing was measured yet)',
+  () => {
+    expect(resultsSchema.safeParse(JSON.parse(readFileSync(LATEST, 'utf8'))).error).toBeUndefined()
+  },
+)
