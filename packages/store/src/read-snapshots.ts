@@ -7,7 +7,7 @@ import { timestamp } from './timestamp.ts'
 const STATEMENT = {
   name: 'list_snapshots',
   text: `SELECT run_id, seq, attempt, status, state, at FROM snapshots
-    WHERE run_id = $1 AND ($2::integer IS NULL OR seq < $2) ORDER BY seq DESC LIMIT $3`,
+    WHERE run_id = $1 AND ($2::integer IS NULL OR seq < $2) ORDER BY event_seq DESC LIMIT $3`,
   row: z.object({
     run_id: z.string(),
     seq: z.int(),

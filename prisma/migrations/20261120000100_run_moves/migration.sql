@@ -145,7 +145,7 @@ END $$;
 
 -- The claims of one worker. Verdicts: claimed; mine (already running on this node under this admission); taken (running under this very
 -- admission elsewhere: nothing to release); refused (release this admission); node_dead (refused, and the node must register anew).
-CREATE FUNCTION claim_runs(p_node text, p_items jsonb) RETURNS TABLE (run_id text, admission bigint, verdict text, claimed jsonb)
+CREATE FUNCTION claim_runs(p_node text, p_items jsonb) RETURNS TABLE (run_id text, admission bigint, verdict text, claimed json)
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -198,7 +198,7 @@ BEGIN
     CASE WHEN i.run_id = ANY (v_claimed) THEN 'claimed' WHEN x.held THEN 'mine'
          WHEN r.status IN ('running', 'waiting') AND r.admission = i.admission THEN 'taken'
          WHEN v_alive THEN 'refused' ELSE 'node_dead' END,
-    CASE WHEN x.held THEN jsonb_build_object(
+    CASE WHEN x.held THEN json_build_object(
       'run_id', r.id, 'task_id', r.task_id, 'workspace_id', r.workspace_id, 'agent_id', r.agent_id, 'agent_key', r.agent_key,
       'agent_version', r.agent_version, 'session_id', r.session_id, 'lane', r.lane, 'generation', r.generation, 'admission', r.admission,
       'attempt_number', r.attempt_number, 'attempt_count', r.attempt_count, 'max_attempts', r.max_attempts, 'losses', r.losses,
@@ -215,15 +215,15 @@ BEGIN
       'config', (SELECT v.config FROM agent_versions v WHERE v.agent_id = r.agent_id AND v.version = r.agent_version),
       -- the first two snapshots are those of being queued and of this claim
       'state', CASE WHEN r.last_snapshot > 2 THEN (
-        SELECT p.state FROM snapshots p WHERE p.run_id = r.id AND p.state IS NOT NULL ORDER BY p.seq DESC LIMIT 1) END,
+        SELECT p.state FROM snapshots p WHERE p.run_id = r.id AND p.state IS NOT NULL ORDER BY p.event_seq DESC LIMIT 1) END,
       -- two queries, so that each has its index
       'previous', CASE WHEN r.session_id IS NOT NULL
-        THEN (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
+        THEN (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
               FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
               WHERE t.session_id = r.session_id AND NOT (t.run_id = r.id AND t.number = r.attempt_number)
               ORDER BY t.started_at DESC LIMIT 1)
         WHEN r.attempt_number > 1
-        THEN (SELECT jsonb_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
+        THEN (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
               FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
               WHERE t.run_id = r.id AND t.number < r.attempt_number ORDER BY t.number DESC LIMIT 1) END) END
   FROM unnest(v_ids, v_admissions) AS i (run_id, admission)
