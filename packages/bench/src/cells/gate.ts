@@ -2,56 +2,61 @@ import { newId } from '@muster/core'
 import { type Admitted, createGate, type Gate, type GateOffer, type GatePlace, type GateReply } from '@muster/gate'
 import type { Servers } from '../fleet/servers.ts'
 import { type Figures, type Measure, soloCell } from '../measure.ts'
-import type { Cell } from '../report/cell.ts'
+import type { Cell, Goal } from '../report/cell.ts'
 
-/** The same depth with few classes and with many: workspaces, agents of each, lanes of each, one class a lane. */
+/** Workspaces, agents of each, lanes of each, one class a lane. */
 const TREES = {
-  '10': { workspaces: 10, agents: 1, lanes: 1 },
-  '10,000': { workspaces: 100, agents: 10, lanes: 10 },
+  '10 classes': { workspaces: 10, agents: 1, lanes: 1 },
+  '10,000 classes': { workspaces: 10_000, agents: 1, lanes: 1 },
+  '10,000 classes of 100 tenants': { workspaces: 100, agents: 10, lanes: 10 },
 } as const
 
-type Tree = (typeof TREES)[keyof typeof TREES]
+type TreeName = keyof typeof TREES
+type Tree = (typeof TREES)[TreeName]
 
-/** Runs in one call, as the gateway and the worker gather them; and calls on their way at once. */
+const NAMES = Object.keys(TREES).filter((name): name is TreeName => name in TREES)
+
+/** Runs in one call, as the gateway and the worker gather them under load; and calls on their way at once. */
 const BATCH = 16
 const CALLERS = 4
 const SLOTS = BATCH * CALLERS
 const CALL_MS = 30_000
 
+type Figure = 'offers' | 'singles' | 'batches'
+
+const TEXTS: Readonly<Record<Figure, string>> = {
+  offers: `offers, ${BATCH} a call`,
+  singles: 'release and next, one a call',
+  batches: `release and next, ${BATCH} a call`,
+}
+
 /** (d) How fast the gate takes runs while every slot is held, and how fast it frees slots and gives them on. */
 export async function gate(servers: Servers, measure: Measure): Promise<readonly Cell[]> {
-  const backlog = measure.size({ full: 40_000, quick: 20_000, trial: 1000 })
-  const releases = measure.size({ full: 20_000, quick: 5000, trial: 500 })
-  const figures: Record<keyof typeof TREES, Figures<'offers' | 'releases'>[]> = { '10': [], '10,000': [] }
-  for (let round = 0; round < measure.rounds; round++) {
-    const order = round % 2 === 0 ? (['10', '10,000'] as const) : (['10,000', '10'] as const)
-    for (const classes of order) figures[classes].push(await rates(servers, TREES[classes], backlog, releases))
+  const backlog = measure.size({ full: 40_000, quick: 30_000, trial: 1000 })
+  const releases = measure.size({ full: 10_000, quick: 5000, trial: 200 })
+  const figures = new Map<TreeName, Figures<Figure>[]>(NAMES.map((name) => [name, []]))
+  for (let round = 0; round < measure.rounds; round++)
+    for (const name of round % 2 === 0 ? NAMES : NAMES.toReversed())
+      figures.get(name)?.push(await rates(servers, TREES[name], backlog, releases))
+  const cellOf = (name: TreeName, figure: Figure, goal?: (cell: Cell) => Goal): Cell =>
+    soloCell(figures.get(name) ?? [], figure, {
+      name: `gate: ${TEXTS[figure]}, ${name}`,
+      unit: 'runs/s',
+      ...(goal === undefined ? {} : { goal }),
+    })
+  const few = cellOf('10 classes', 'singles').muster.median
+  const nearFew = ({ muster }: Cell): Goal => {
+    const ratio = muster.median / few
+    return { text: `>= 0.8x of 10 classes (${ratio.toFixed(2)}x)`, reached: ratio >= 0.8 }
   }
-  const cellOf = (classes: keyof typeof TREES, figure: 'offers' | 'releases') => ({
-    name: figure === 'offers' ? `gate: offers, ${classes} classes` : `gate: release and next, ${classes} classes`,
-    unit: 'runs/s',
-  })
-  const few = soloCell(figures['10'], 'releases', cellOf('10', 'releases'))
   return [
-    soloCell(figures['10'], 'offers', cellOf('10', 'offers')),
-    soloCell(figures['10,000'], 'offers', cellOf('10,000', 'offers')),
-    few,
-    soloCell(figures['10,000'], 'releases', {
-      ...cellOf('10,000', 'releases'),
-      goal: ({ muster }) => {
-        const ratio = muster.median / few.muster.median
-        return { text: `>= 0.8x of 10 classes (${ratio.toFixed(2)}x)`, reached: ratio >= 0.8 }
-      },
-    }),
+    ...NAMES.map((name) => cellOf(name, 'offers')),
+    ...NAMES.map((name) => cellOf(name, 'singles', name === '10 classes' ? undefined : nearFew)),
+    ...NAMES.map((name) => cellOf(name, 'batches')),
   ]
 }
 
-async function rates(
-  servers: Servers,
-  tree: Tree,
-  backlog: number,
-  releases: number,
-): Promise<Figures<'offers' | 'releases'>> {
+async function rates(servers: Servers, tree: Tree, backlog: number, releases: number): Promise<Figures<Figure>> {
   await servers.flushRedis()
   const opened = createGate({
     redisUrl: servers.redisUrl,
@@ -70,14 +75,25 @@ async function rates(
           admittedBy(await opened.offer(batch), 0)
       }),
     )
-    const calls = Math.ceil(releases / SLOTS)
-    const releasing = await timed(() =>
-      together(async () => {
-        let mine = held.splice(0, BATCH)
-        for (let call = 0; call < calls; call++) mine = admittedBy(await opened.release(mine, []), BATCH)
-      }),
+    const shares = Array.from({ length: CALLERS }, () => held.splice(0, BATCH))
+    const singles = await timed(() =>
+      Promise.all(
+        shares.map(async (mine) => {
+          for (let call = 0; call < releases / CALLERS; call++)
+            mine.push(...admittedBy(await opened.release(mine.splice(0, 1), []), 1))
+        }),
+      ),
     )
-    return { offers: backlog / offering, releases: (calls * SLOTS) / releasing }
+    const batches = await timed(() =>
+      Promise.all(
+        shares.map(async (mine) => {
+          for (let call = 0; call < releases / SLOTS; call++)
+            mine.push(...admittedBy(await opened.release(mine.splice(0), []), BATCH))
+        }),
+      ),
+    )
+    const batched = Math.ceil(releases / SLOTS) * SLOTS
+    return { offers: backlog / offering, singles: releases / singles, batches: batched / batches }
   } finally {
     await opened.close()
   }

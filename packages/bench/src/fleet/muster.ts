@@ -10,7 +10,7 @@ import { query, type Servers } from './servers.ts'
 
 const ADMIN_TOKEN = 'a-token-for-the-benchmark'
 /** Runs of the pool `none` are no-ops here. */
-export const NOOP_POLICY = { runtime_type: 'none', workspace_access: 'rw', network_enabled: true } as const
+const NOOP_POLICY = { runtime_type: 'none', workspace_access: 'rw', network_enabled: true } as const
 
 /** The message of a run that lasts and shows events meanwhile. */
 export const lasting = (order: { readonly ms: number; readonly events?: number }): string => JSON.stringify(order)
@@ -146,7 +146,7 @@ async function makeTenant(url: string, admin: { readonly authorization: string }
 const identified = z.object({ id: z.string() })
 
 /** POSTs and parses the answer; throws unless it is a good one. */
-export async function post<Answer>(
+async function post<Answer>(
   url: string,
   { authorization }: { readonly authorization: string },
   body: object,
