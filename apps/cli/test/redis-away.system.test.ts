@@ -3,7 +3,7 @@ import { createRedis, sized, startFleet, type TestFleet, type TestRedis, until }
 import { expect, test } from 'vitest'
 import { Books } from './load/books.ts'
 
-const AWAY_MS = sized({ test: 8000, prove: 60_000 })
+const AWAY_MS = sized({ test: 5000, prove: 60_000 })
 const EVERY_MS = 50
 /** The promise, as a bound where nothing else uses the machine; a share of what a calm Redis gives where something may. */
 const P99_MS = 100

@@ -30,7 +30,7 @@ export const createWorkerMetrics = (options?: MetricsOptions): Metrics => create
 export const workerReport = (metrics: Metrics): Partial<EngineReport> => ({
   claimed({ started_at, ready_at, lost_at, previous, policy }) {
     const since = (then: Date): number => (started_at.getTime() - then.getTime()) / 1000
-    if (ready_at !== null) metrics.observe('schedule_to_start_seconds', { pool: policy.runtime_type }, since(ready_at))
+    metrics.observe('schedule_to_start_seconds', { pool: policy.runtime_type }, since(ready_at))
     if (lost_at !== null && previous?.status === 'lost') metrics.observe('recovery_seconds', {}, since(lost_at))
   },
   recovered: (cause, runs) => metrics.count('run_recoveries_total', { cause }, runs),
