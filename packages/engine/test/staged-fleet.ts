@@ -20,6 +20,8 @@ import {
   createRunHolder,
   createTicker,
   type EngineContext,
+  type FinishAt,
+  type Finished,
   type RunHolder,
   rebuildGate,
   refreshCapacities,
@@ -80,6 +82,8 @@ export type StagedFleet = {
   /** The run's job, started and claimed. */
   hold(runId: string, nodeId: string): Promise<ClaimedRun>
   finish(run: ClaimedRun, outcome?: AttemptOutcome): Promise<'finished' | 'fenced'>
+  /** Ends the run, and asks for another one in its place. */
+  goOn(run: ClaimedRun, nodeId: string): Promise<RunJob | null>
   /** Moves every clock that is compared: the gate's and Postgres'. */
   advance(ms: number): Promise<void>
   /** One tick, due at once, and a sweep. */
@@ -136,6 +140,16 @@ export async function openStagedFleet(): Promise<StagedFleet> {
   const sql = (text: string, ...values: unknown[]) => database.pool.query(text, values)
   let agents = 0
 
+  const end = (run: ClaimedRun, outcome: AttemptOutcome, place: FinishAt['place']): Promise<Finished> =>
+    holder.finish({
+      runId: run.run_id,
+      generation: run.generation,
+      admission: run.admission,
+      end: endAttempt(heldRun(run), outcome),
+      usage: NO_USAGE,
+      limits: {},
+      place,
+    })
   const fleet: StagedFleet = {
     test,
     redis,
@@ -208,18 +222,8 @@ export async function openStagedFleet(): Promise<StagedFleet> {
         throw new Error(`the claim was ${verdict.verdict}`)
       return verdict.run
     },
-    finish: async (run, outcome = SUCCEEDED) => {
-      const finished = await holder.finish({
-        runId: run.run_id,
-        generation: run.generation,
-        admission: run.admission,
-        end: endAttempt(heldRun(run), outcome),
-        usage: NO_USAGE,
-        limits: {},
-        place: null,
-      })
-      return finished.outcome
-    },
+    finish: async (run, outcome = SUCCEEDED) => (await end(run, outcome, null)).outcome,
+    goOn: async (run, nodeId) => (await end(run, SUCCEEDED, { nodeId, pool: run.policy.runtime_type })).next,
     async advance(ms) {
       skewMs += ms
       await sql('UPDATE clockwork.skew SET ms = $1', skewMs)

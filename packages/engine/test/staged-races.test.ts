@@ -133,6 +133,53 @@ describe('a crash before or after a commit', () => {
   })
 })
 
+describe('a place that a run leaves', () => {
+  /** Two runs of an agent that may have one at a time: the first is held, the second waits. */
+  async function pair() {
+    const agent = await fleet.agent({ limits: { concurrency: 1 } })
+    const [first, second] = [await fleet.submit(agent), await fleet.submit(agent)]
+    return { held: await fleet.hold(first.run.id, node), waiting: second.run.id }
+  }
+
+  test('goes on to the run that waits, started on its node and without a job', async () => {
+    const { held, waiting } = await pair()
+    const next = await fleet.goOn(held, node)
+    expect(next?.run_id).toBe(waiting)
+    expect(fleet.jobs).toEqual([])
+    expect(await fleet.inGate(waiting)).toMatchObject({ state: 'started', nodeId: node, admission: next?.admission })
+    if (next === null) return
+    const verdict = await fleet.holder.claim(next, node)
+    expect(verdict.verdict).toBe('claimed')
+    if (verdict.verdict === 'claimed') await fleet.finish(verdict.run)
+    expect(await statusOf(waiting)).toBe('succeeded')
+  })
+
+  test('goes on to nothing where nothing waits', async () => {
+    const { run } = await fleet.submit(await fleet.agent())
+    expect(await fleet.goOn(await fleet.hold(run.id, node), node)).toBeNull()
+  })
+
+  test('whose answer was lost, or whose node died before the claim, is freed, and its run starts elsewhere', async () => {
+    const { held, waiting } = await pair()
+    const next = await fleet.goOn(held, node)
+    await fleet.die(node)
+    const other = await fleet.node()
+    await fleet.tick()
+    const again = await fleet.hold(waiting, other)
+    expect(again.admission).toBeGreaterThan(next?.admission ?? 0)
+    if (next !== null) expect((await fleet.holder.claim(next, node)).verdict).toBe('node_dead')
+    await fleet.finish(again)
+  })
+
+  test('is given back when the run was cancelled meanwhile: the claim is refused and the slot free', async () => {
+    const { held, waiting } = await pair()
+    const next = await fleet.goOn(held, node)
+    await cancel(waiting)
+    if (next !== null) expect((await fleet.holder.claim(next, node)).verdict).toBe('refused')
+    expect(await stateOf(waiting)).toBe('unknown')
+  })
+})
+
 describe('a cancel', () => {
   test.for(['scheduled', 'behind its session', 'parked', 'reserved', 'claiming', 'waiting for its next try'] as const)(
     'ends a run that is %s, frees its place and lets nothing start it any more',

@@ -64,6 +64,26 @@ test('release frees a slot and offers the next run of the session in one step', 
   expect(one(reply.admitted).runId).toBe(run(2))
 })
 
+test('a release that would keep places has as many runs started on its node, in the order of choice, and the others reserved', async () => {
+  const { gate } = await openGate({ capacities: { none: 3 } })
+  const offers = [1, 2, 3, 4, 5, 6].map((order) => offerOf(place('a'), order))
+  const given = warm(await gate.offer(offers)).admitted
+  const reply = warm(await gate.release(given, [], { nodeId: node('n'), slots: { none: 2 } }))
+  expect(reply.kept.map((each) => each.runId)).toEqual([run(4), run(5)])
+  expect(reply.admitted.map((each) => each.runId)).toEqual([run(6)])
+  expect(await gate.lookup([run(4), run(6)])).toMatchObject({
+    runs: [{ state: 'started', nodeId: node('n') }, { state: 'reserved' }],
+  })
+  expect(await used(gate)).toBe(3)
+})
+
+test('a place is kept in its own pool only', async () => {
+  const { gate } = await openGate({ capacities: { none: 1, runc: 1 } })
+  const first = one(warm(await gate.offer([offerOf(place('a'), 1), offerOf(place('a'), 2)])).admitted)
+  const other = warm(await gate.release([first], [], { nodeId: node('n'), slots: { runc: 1 } }))
+  expect([other.kept, other.admitted.map((each) => each.runId)]).toEqual([[], [run(2)]])
+})
+
 test('an offer of a known run changes nothing, whatever its state', async () => {
   const { gate, clock } = await openGate({ capacities: { none: 1 } })
   const offers = [
