@@ -15,7 +15,8 @@ import { expectCleanBooks } from './load/expect-clean-books.ts'
 import { submitLoad } from './load/submit-load.ts'
 import { makeTenants } from './load/tenants.ts'
 
-const COMMANDS = sized({ test: 300, prove: 5000 })
+/** As many as last until the last fault. */
+const COMMANDS = sized({ test: 1500, prove: 5000 })
 const TENANTS = sized({ test: 8, prove: 50 })
 const AWAY_MS = sized({ test: 4000, prove: 10_000 })
 
