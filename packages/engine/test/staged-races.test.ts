@@ -1,5 +1,6 @@
+import type { RunJob } from '@muster/contracts'
 import { endAttempt, NO_USAGE } from '@muster/core'
-import { finishRuns, patchAgent } from '@muster/store'
+import { type ClaimedRun, finishRuns, patchAgent } from '@muster/store'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { applyConfiguration, cancelRun, checkInvariants, EventWriter, requeueTask, startSlot } from '../src/index.ts'
 import { FAILED, heldRun, openStagedFleet, type StagedFleet, SUCCEEDED } from './staged-fleet.ts'
@@ -141,16 +142,21 @@ describe('a place that a run leaves', () => {
     return { held: await fleet.hold(first.run.id, node), waiting: second.run.id }
   }
 
+  async function nextAfter(held: ClaimedRun): Promise<RunJob> {
+    const next = await fleet.goOn(held, node)
+    if (next === null) throw new Error('the place was given to nobody')
+    return next
+  }
+
   test('goes on to the run that waits, started on its node and without a job', async () => {
     const { held, waiting } = await pair()
-    const next = await fleet.goOn(held, node)
-    expect(next?.run_id).toBe(waiting)
+    const next = await nextAfter(held)
+    expect(next.run_id).toBe(waiting)
     expect(fleet.jobs).toEqual([])
-    expect(await fleet.inGate(waiting)).toMatchObject({ state: 'started', nodeId: node, admission: next?.admission })
-    if (next === null) return
+    expect(await fleet.inGate(waiting)).toMatchObject({ state: 'started', nodeId: node, admission: next.admission })
     const verdict = await fleet.holder.claim(next, node)
-    expect(verdict.verdict).toBe('claimed')
-    if (verdict.verdict === 'claimed') await fleet.finish(verdict.run)
+    if (verdict.verdict !== 'claimed') throw new Error(`the claim was ${verdict.verdict}`)
+    await fleet.finish(verdict.run)
     expect(await statusOf(waiting)).toBe('succeeded')
   })
 
@@ -161,21 +167,21 @@ describe('a place that a run leaves', () => {
 
   test('whose answer was lost, or whose node died before the claim, is freed, and its run starts elsewhere', async () => {
     const { held, waiting } = await pair()
-    const next = await fleet.goOn(held, node)
+    const next = await nextAfter(held)
     await fleet.die(node)
     const other = await fleet.node()
     await fleet.tick()
     const again = await fleet.hold(waiting, other)
-    expect(again.admission).toBeGreaterThan(next?.admission ?? 0)
-    if (next !== null) expect((await fleet.holder.claim(next, node)).verdict).toBe('node_dead')
+    expect(again.admission).toBeGreaterThan(next.admission)
+    expect((await fleet.holder.claim(next, node)).verdict).toBe('node_dead')
     await fleet.finish(again)
   })
 
   test('is given back when the run was cancelled meanwhile: the claim is refused and the slot free', async () => {
     const { held, waiting } = await pair()
-    const next = await fleet.goOn(held, node)
+    const next = await nextAfter(held)
     await cancel(waiting)
-    if (next !== null) expect((await fleet.holder.claim(next, node)).verdict).toBe('refused')
+    expect((await fleet.holder.claim(next, node)).verdict).toBe('refused')
     expect(await stateOf(waiting)).toBe('unknown')
   })
 })
