@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '@muster/runtime'
 import { startProgram } from '../fleet/program.ts'
+import { runsIn } from '../fleet/read-runs.ts'
 import { query, type Servers } from '../fleet/servers.ts'
 import type { System, SystemOptions } from '../system.ts'
 
@@ -46,26 +47,7 @@ export async function startBaseline(servers: Servers, options: SystemOptions): P
     databaseUrl,
     startWorker,
     keepWaiting: async () => null,
-    async ended() {
-      const [row] = await query<{ n: number }>(
-        databaseUrl,
-        `SELECT count(*)::integer AS n FROM commands WHERE status = 'done'`,
-      )
-      return row?.n ?? 0
-    },
-    async drainSeconds() {
-      const [row] = await query<{ seconds: number }>(
-        databaseUrl,
-        'SELECT extract(epoch FROM max(ended_at) - min(started_at))::float8 AS seconds FROM commands',
-      )
-      return row?.seconds ?? 0
-    },
-    async begins() {
-      return query<{ id: string; began_at_ms: number }>(
-        databaseUrl,
-        `SELECT id, (output ->> 'began_at_ms')::float8 AS began_at_ms FROM commands WHERE output IS NOT NULL`,
-      )
-    },
+    ...runsIn(databaseUrl, 'commands'),
     async firstEndAfter(id) {
       const [row] = await query<{ ended_at_ms: number | null }>(
         databaseUrl,

@@ -6,6 +6,7 @@ import { migrate } from '@muster/store'
 import { z } from 'zod'
 import type { System, SystemOptions } from '../system.ts'
 import { type Program, REPOSITORY_FOLDER, startProgram } from './program.ts'
+import { runsIn } from './read-runs.ts'
 import { query, type Servers } from './servers.ts'
 
 const ADMIN_TOKEN = 'a-token-for-the-benchmark'
@@ -102,25 +103,7 @@ export async function startMuster(servers: Servers, options: MusterOptions): Pro
       while ((await query(databaseUrl, `SELECT FROM runs WHERE status = 'running'`)).length === 0) await sleep(50)
       return worker
     },
-    async ended() {
-      const [row] = await query<{ n: number }>(
-        databaseUrl,
-        `SELECT count(*)::integer AS n FROM runs WHERE ended_at IS NOT NULL`,
-      )
-      return row?.n ?? 0
-    },
-    async drainSeconds() {
-      const [row] = await query<{ seconds: number }>(
-        databaseUrl,
-        'SELECT extract(epoch FROM max(ended_at) - min(started_at))::float8 AS seconds FROM runs',
-      )
-      return row?.seconds ?? 0
-    },
-    begins: () =>
-      query(
-        databaseUrl,
-        `SELECT id, (output ->> 'began_at_ms')::float8 AS began_at_ms FROM runs WHERE output IS NOT NULL`,
-      ),
+    ...runsIn(databaseUrl, 'runs'),
     async firstEndAfter(id) {
       const [row] = await query<{ ended_at_ms: number | null }>(
         databaseUrl,
