@@ -114,7 +114,7 @@ export const getHealth = defineRoute({
   operationId: 'getHealth',
   method: 'GET',
   path: '/health',
-  summary: 'Whether the whole fleet does its duties, as any gateway can tell; not for load balancers, see /readyz',
+  summary: 'Whether the whole fleet does its duties, whichever gateway is asked; not for load balancers, see /readyz',
   query: z.object({}),
   responses: {
     200: { description: 'Postgres answers and every duty ended well lately', body: healthBody },
