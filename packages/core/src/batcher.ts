@@ -2,8 +2,8 @@ import { AppError } from './app-error.ts'
 
 /**
  * Gathers calls into batches: those of one turn of the event loop, and while one batch is in flight the next one gathers, so that there is
- * no timer and an idle system waits for nothing. `run` answers one result an item, in order. Items whose `apart` keys are equal never share a batch. Past `waitingMax` items that
- * wait, `add` rejects with `unavailable`, so that a server that hangs does not fill the memory.
+ * no timer and an idle system waits for nothing. `run` answers one result an item, in order. Items whose `apart` keys are equal never share
+ * a batch. Past `waitingMax` items that wait, `add` rejects with `unavailable`, so that a server that hangs does not fill the memory.
  */
 export class Batcher<Item, Result> {
   readonly #run: (items: readonly Item[]) => Promise<readonly Result[]>

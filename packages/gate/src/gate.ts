@@ -7,7 +7,7 @@ import type { GateHolding, GateKeep, GateOffer, GateRelease, GateStart } from '.
 import type { Admitted, GateAnswer, GateReply, Released } from './gate-reply.ts'
 
 /**
- * The fair gate of a fleet, and the fleet's queues and live streams. Each method is one script, idempotent and safe to repeat but `load`;
+ * The fair gate of a fleet, and the fleet's queues and live events. Each method is one script, idempotent and safe to repeat but `load`;
  * each rejects with `GateUnavailable` when Redis does not answer in time. Whoever is answered `admitted` passes it to `enqueue`.
  */
 export type Gate = {
