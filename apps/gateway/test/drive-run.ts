@@ -71,7 +71,9 @@ export class Driver {
   }
 
   async #finish(runId: string, generation: number, end: AttemptEnd): Promise<void> {
-    const { moved } = await finishRuns(this.#database.pool, [{ runId, generation, end, usage: NO_USAGE, limits: {} }])
+    const { moved } = await finishRuns(this.#database.pool, [
+      { runId, sessionId: null, generation, end, usage: NO_USAGE, limits: {} },
+    ])
     if (moved.length !== 1) throw new Error(`the run ${runId} is no longer held by generation ${generation}`)
   }
 }

@@ -134,6 +134,7 @@ export class RunDesk {
       const decided = endAttempt(heldRun(run), end.outcome, lossesMax)
       const { outcome: finished, next } = await holder.finish({
         ...pair,
+        sessionId: run.session_id,
         admission: run.admission,
         end: decided,
         usage: end.usage,

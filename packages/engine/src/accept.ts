@@ -243,18 +243,19 @@ function commit(
   context: EngineContext,
   batch: readonly AcceptItem[],
 ): Promise<readonly PromiseSettledResult<AcceptVerdict>[]> {
-  const send = (items: readonly AcceptItem[]) => acceptCommands(context.database.pool, items)
+  const send = (items: readonly AcceptItem[], sent: 'first' | 'again') =>
+    acceptCommands(context.database.pool, items, { sent })
   return settleBatch(batch, async (items) => {
     try {
-      return await send(items)
+      return await send(items, 'first')
     } catch (error) {
       if (!(error instanceof AppError)) throw error
     }
     try {
-      return await send(items)
+      return await send(items, 'again')
     } catch (error) {
       if (error instanceof AppError) throw error
-      return send(items)
+      return send(items, 'again')
     }
   })
 }

@@ -1,4 +1,12 @@
-import { mendSessions, offerablePage, offersOf, recentlyOfferable, runStates } from '@muster/store'
+import {
+  BACKLOG_HEAD,
+  type BacklogPlace,
+  backlogPage,
+  mendSessions,
+  offersOf,
+  recentlyOfferable,
+  runStates,
+} from '@muster/store'
 import { admit } from './admit.ts'
 import type { EngineContext } from './engine-context.ts'
 import { offerRuns } from './offer-runs.ts'
@@ -16,7 +24,7 @@ export type Reoffering = {
 /** Finds runs that Postgres would let start and the gate has not heard of: their offer was lost. */
 export function createReoffering(context: EngineContext): Reoffering {
   const { pool } = context.database
-  let afterRun = ''
+  let place: BacklogPlace = BACKLOG_HEAD
   let gateCursor = '0'
 
   async function offerUnknown(runIds: readonly string[]): Promise<void> {
@@ -36,8 +44,8 @@ export function createReoffering(context: EngineContext): Reoffering {
     },
 
     async stepBacklog() {
-      const page = await offerablePage(pool, afterRun, PAGE)
-      afterRun = page.length < PAGE ? '' : (page.at(-1)?.id ?? '')
+      const page = await backlogPage(pool, place, PAGE)
+      place = (page.length < PAGE ? undefined : page.at(-1)) ?? BACKLOG_HEAD
       const stuck = page.filter((row) => row.stuck && row.session_id !== null).map((row) => row.session_id ?? '')
       if (stuck.length > 0) await offerRuns(context, await mendSessions(pool, [...new Set(stuck)]))
       await offerUnknown(page.filter((row) => row.offerable).map((row) => row.id))

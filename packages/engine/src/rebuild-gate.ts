@@ -1,5 +1,14 @@
 import { GateUnavailable } from '@muster/gate'
-import { configurationSince, heldRuns, offerablePage, offersOf, poolCapacities, raiseEpoch } from '@muster/store'
+import {
+  BACKLOG_HEAD,
+  type BacklogPlace,
+  backlogPage,
+  configurationSince,
+  heldRuns,
+  offersOf,
+  poolCapacities,
+  raiseEpoch,
+} from '@muster/store'
 import type { EngineContext } from './engine-context.ts'
 import { offerRuns } from './offer-runs.ts'
 
@@ -31,9 +40,9 @@ export async function rebuildGate(context: EngineContext): Promise<'loaded' | 'r
 
 /** Offers every queued run that may be offered, page by page; stops when the gate no longer takes them. */
 async function offerBacklog(context: EngineContext): Promise<void> {
-  let after = ''
+  let after: BacklogPlace = BACKLOG_HEAD
   for (;;) {
-    const page = await offerablePage(context.database.pool, after, PAGE)
+    const page = await backlogPage(context.database.pool, after, PAGE)
     const offers = await offersOf(
       context.database.pool,
       page.filter((row) => row.offerable).map((row) => row.id),
@@ -41,6 +50,6 @@ async function offerBacklog(context: EngineContext): Promise<void> {
     if (!(await offerRuns(context, offers))) return
     const last = page.at(-1)
     if (last === undefined || page.length < PAGE) return
-    after = last.id
+    after = last
   }
 }

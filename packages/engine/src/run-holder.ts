@@ -1,6 +1,14 @@
 import type { RunEvent, RunJob } from '@muster/contracts'
 import { Batcher } from '@muster/core'
-import { type Claim, type ClaimVerdict, claimRuns, type Finish, finishRuns, type Moves } from '@muster/store'
+import {
+  AgentVersions,
+  type Claim,
+  type ClaimVerdict,
+  claimRuns,
+  type Finish,
+  finishRuns,
+  type Moves,
+} from '@muster/store'
 import type { EngineContext } from './engine-context.ts'
 import { publishEvents } from './publish-events.ts'
 import { refusedEnd } from './refused-end.ts'
@@ -50,11 +58,12 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
   }
 
   const releaseSlot = createSlotReleaser(context)
+  const versions = new AgentVersions(pool)
   const claimer = new Batcher<ClaimFor, PromiseSettledResult<ClaimVerdict>>(
     async (claims) => {
       const verdicts = new Map<ClaimFor, PromiseSettledResult<ClaimVerdict>>()
       for (const [nodeId, own] of Map.groupBy(claims, (claim) => claim.nodeId)) {
-        const answers = await settleBatch(own, (some) => ask(() => claimRuns(pool, nodeId, some)))
+        const answers = await settleBatch(own, (some) => ask(() => claimRuns(pool, nodeId, some, versions)))
         for (const [index, claim] of own.entries()) {
           const answer = answers[index]
           if (answer !== undefined) verdicts.set(claim, answer)
@@ -112,6 +121,7 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
         context.log.error({ run_id: job.run_id, problem: verdict.problem }, 'a run cannot be read and is ended')
         await finish({
           runId: job.run_id,
+          sessionId: verdict.sessionId,
           generation: verdict.generation,
           admission: job.admission,
           place: null,

@@ -36,7 +36,7 @@ const OUTCOMES: readonly AttemptOutcome[] = [
 ]
 /** Statements whose answers the engine may lose; the others end the duty or the request that asked. */
 const FRAGILE =
-  /^gate\.|^(accept_commands|claim_runs|finish_runs|append_events|take_lost|burn_admission|expire_runs|make_due|offers_of)$/
+  /^gate\.|^(accept_commands|claim_runs|end_runs|finish_runs|append_events|take_lost|burn_admission|expire_runs|make_due|offers_of)$/
 
 /** One random walk over the real store, gate and engine, then a calm in which everything must come to its end. */
 export async function playHistory(historySeed: number, steps: number): Promise<History> {

@@ -143,6 +143,7 @@ export async function openStagedFleet(): Promise<StagedFleet> {
   const end = (run: ClaimedRun, outcome: AttemptOutcome, place: FinishAt['place']): Promise<Finished> =>
     holder.finish({
       runId: run.run_id,
+      sessionId: run.session_id,
       generation: run.generation,
       admission: run.admission,
       end: endAttempt(heldRun(run), outcome),

@@ -96,7 +96,7 @@ describe('a crash before or after a commit', () => {
     const first = await fleet.submit(agent, { session_key: 's' })
     const second = await fleet.submit(agent, { session_key: 's' })
     const held = await fleet.hold(first.run.id, node)
-    fleet.staging.at('finish_runs', { lose: 'answer' })
+    fleet.staging.at('end_runs', { lose: 'answer' })
     await fleet.finish(held)
     expect(await stateOf(first.run.id)).toBe('unknown')
     await fleet.tick()
@@ -116,7 +116,7 @@ describe('a crash before or after a commit', () => {
     const held = await fleet.hold(second.run.id, node)
     const end = endAttempt(heldRun(held), SUCCEEDED)
     await finishRuns(fleet.database.pool, [
-      { runId: held.run_id, generation: held.generation, end, usage: NO_USAGE, limits: {} },
+      { runId: held.run_id, sessionId: held.session_id, generation: held.generation, end, usage: NO_USAGE, limits: {} },
     ])
     await fleet.advance(6000)
     await fleet.beat(node)
@@ -246,12 +246,12 @@ describe('a cancel', () => {
   test('and a finish: the first to commit wins', async () => {
     const agent = await fleet.agent()
     const one = await fleet.hold((await fleet.submit(agent)).run.id, node)
-    fleet.staging.at('finish_runs', { before: () => cancel(one.run_id) })
+    fleet.staging.at('end_runs', { before: () => cancel(one.run_id) })
     await fleet.finish(one)
     expect(await statusOf(one.run_id)).toBe('cancelled')
 
     const other = await fleet.hold((await fleet.submit(agent)).run.id, node)
-    fleet.staging.at('finish_runs', { after: async () => expect(await cancel(other.run_id)).toBe('ended') })
+    fleet.staging.at('end_runs', { after: async () => expect(await cancel(other.run_id)).toBe('ended') })
     await fleet.finish(other)
     expect(await statusOf(other.run_id)).toBe('succeeded')
   })

@@ -67,6 +67,7 @@ export class VirtualWorker {
     const { nodeId } = this
     const { outcome: answer, next } = await this.#fleet.holder.finish({
       runId: run.run_id,
+      sessionId: run.session_id,
       generation: run.generation,
       admission: run.admission,
       end: endAttempt(heldRun(run), outcome),

@@ -53,10 +53,11 @@ const UPDATE = {
 }
 const DELETE = {
   name: 'delete_agent',
-  text: `UPDATE agents SET deleted_at = now(), updated_at = now() WHERE id = $1
-      AND NOT EXISTS (SELECT FROM runs WHERE agent_id = $1 AND status = 'queued')
+  text: `UPDATE agents a SET deleted_at = now(), updated_at = now() FROM workspaces w WHERE a.id = $1 AND w.id = a.workspace_id
+      AND NOT EXISTS (SELECT FROM runs r WHERE r.status = 'queued'
+        AND r.job_name >= (w.key || '/' || a.key || '/') COLLATE "C" AND r.job_name < (w.key || '/' || a.key || '0') COLLATE "C")
       AND NOT EXISTS (SELECT FROM runs WHERE agent_id = $1 AND status IN ('running', 'waiting'))
-    RETURNING id`,
+    RETURNING a.id`,
   row: z.object({ id: z.string() }),
 }
 

@@ -10,7 +10,7 @@ const BUSY = {
   text: `SELECT r.job_name FROM (
       (SELECT job_name, id, false AS unfinished FROM runs ORDER BY id DESC LIMIT ${SEEN_MAX})
       UNION ALL (SELECT job_name, id, true FROM runs WHERE status IN ('running', 'waiting') LIMIT ${SEEN_MAX})
-      UNION ALL (SELECT job_name, id, true FROM runs WHERE status = 'queued' ORDER BY id LIMIT ${SEEN_MAX})
+      UNION ALL (SELECT job_name, id, true FROM runs WHERE status = 'queued' ORDER BY offerable_at, id LIMIT ${SEEN_MAX})
     ) r GROUP BY r.job_name ORDER BY bool_or(r.unfinished) DESC, max(r.id) DESC LIMIT $1`,
   row: z.object({ job_name: z.string() }),
 }
@@ -52,14 +52,14 @@ const FACTS = {
 }
 const counted = (alias: string, where: string): string =>
   `CROSS JOIN LATERAL (SELECT count(*)::integer AS ${alias} FROM (
-     SELECT FROM runs r WHERE r.job_name COLLATE "C" = n.job_name AND ${where} LIMIT n.most) x) ${alias}`
+     SELECT FROM runs r WHERE r.job_name = n.job_name AND ${where} LIMIT n.most) x) ${alias}`
 const COUNTS = {
   name: 'board_lane_counts',
   text: `SELECT n.job_name, waiting, delayed, active, completed, failed
     FROM unnest($1::text[], $2::integer[]) AS n (job_name, most)
     CROSS JOIN LATERAL (
       SELECT count(*) FILTER (WHERE NOT x.scheduled)::integer AS waiting, count(*) FILTER (WHERE x.scheduled)::integer AS delayed
-      FROM (SELECT r.scheduled FROM runs r WHERE r.job_name COLLATE "C" = n.job_name AND r.status = 'queued' LIMIT n.most) x) queued
+      FROM (SELECT r.scheduled FROM runs r WHERE r.job_name = n.job_name AND r.status = 'queued' LIMIT n.most) x) queued
     ${counted('active', `r.status IN ('running', 'waiting')`)}
     ${counted('completed', `r.status IN ('succeeded', 'cancelled')`)}
     ${counted('failed', `r.status IN ('failed', 'timed_out') AND EXISTS (SELECT FROM tasks t WHERE t.id = r.task_id AND t.run_id = r.id AND t.status = 'dead_letter')`)}`,

@@ -1,4 +1,4 @@
-import { failureSchema, runStatusSchema, taskStatusSchema } from '@muster/contracts'
+import { failureSchema, type RunStatus, runStatusSchema, taskStatusSchema } from '@muster/contracts'
 import { z } from 'zod'
 import { execute, type Queryable } from './statement.ts'
 
@@ -55,26 +55,31 @@ const ONE = {
 const QUEUED = {
   name: 'board_queued',
   text: `SELECT ${SHOWN} FROM (
-      SELECT q.id FROM (SELECT id, scheduled FROM runs WHERE job_name COLLATE "C" = $1 AND status = 'queued' ORDER BY id LIMIT ${SCANNED_MAX}) q
+      SELECT q.id FROM (SELECT id, scheduled FROM runs WHERE job_name = $1 AND status = 'queued' ORDER BY id LIMIT ${SCANNED_MAX}) q
       WHERE q.scheduled = $2 ORDER BY q.id OFFSET $3 LIMIT $4
     ) p JOIN runs r ON r.id = p.id JOIN tasks t ON t.id = r.task_id ORDER BY r.id`,
   row: ROW,
 }
-/* The statuses stand in the text, as the index of each state is known by them. */
-const newest = (state: 'active' | 'completed' | 'failed', where: string) => ({
+/* The newest of each status are found by the index, then those of the page among them. */
+const newest = (state: 'active' | 'completed' | 'failed', statuses: readonly RunStatus[], where = 'true') => ({
   name: `board_${state}`,
   text: `SELECT ${SHOWN} FROM (
-      SELECT r.id FROM runs r WHERE r.job_name COLLATE "C" = $1 AND ${where} ORDER BY r.id DESC OFFSET $2 LIMIT $3
+      SELECT n.id FROM (${statuses
+        .map(
+          (status) =>
+            `(SELECT r.id FROM runs r WHERE r.job_name = $1 AND r.status = '${status}' AND ${where} ORDER BY r.id DESC LIMIT $2::bigint + $3)`,
+        )
+        .join(' UNION ALL ')}) n ORDER BY n.id DESC OFFSET $2 LIMIT $3
     ) p JOIN runs r ON r.id = p.id JOIN tasks t ON t.id = r.task_id ORDER BY r.id DESC`,
   row: ROW,
 })
 const OTHERS = {
-  active: newest('active', `r.status IN ('running', 'waiting')`),
-  completed: newest('completed', `r.status IN ('succeeded', 'cancelled')`),
+  active: newest('active', ['running', 'waiting']),
+  completed: newest('completed', ['succeeded', 'cancelled']),
   failed: newest(
     'failed',
-    `r.status IN ('failed', 'timed_out')
-        AND EXISTS (SELECT FROM tasks t WHERE t.id = r.task_id AND t.run_id = r.id AND t.status = 'dead_letter')`,
+    ['failed', 'timed_out'],
+    `EXISTS (SELECT FROM tasks t WHERE t.id = r.task_id AND t.run_id = r.id AND t.status = 'dead_letter')`,
   ),
 }
 const LABELLED = {
@@ -87,7 +92,8 @@ const LABELLED = {
 }
 const OF_TASK = {
   name: 'board_of_task',
-  text: `SELECT ${SHOWN} FROM runs r JOIN tasks t ON t.id = r.task_id WHERE r.task_id = $1 ORDER BY r.id DESC LIMIT $2`,
+  text: `SELECT ${SHOWN} FROM tasks t CROSS JOIN LATERAL run_of_task(t) AS o (id) JOIN runs r ON r.id = o.id
+    WHERE t.id = $1 ORDER BY r.id DESC LIMIT $2`,
   row: ROW,
 }
 

@@ -38,12 +38,18 @@ const RECENT = {
   row: IDS,
 }
 const PAGE = {
-  name: 'offerable_page',
-  text: `SELECT r.id, r.session_id, (r.session_id IS NULL OR s.current_run_id = r.id)
+  name: 'backlog_page',
+  text: `SELECT r.offerable_at::text AS since, r.id, r.session_id, (r.session_id IS NULL OR s.current_run_id = r.id)
       AND (r.not_before IS NULL OR r.not_before <= now() + interval '10 minutes') AS offerable,
       r.session_id IS NOT NULL AND s.current_run_id IS NULL AND r.session_order IS NOT NULL AS stuck
-    FROM runs r LEFT JOIN sessions s ON s.id = r.session_id WHERE r.status = 'queued' AND r.id > $1 ORDER BY r.id LIMIT $2`,
-  row: z.object({ id: z.string(), session_id: z.string().nullable(), offerable: z.boolean(), stuck: z.boolean() }),
+    FROM runs r LEFT JOIN sessions s ON s.id = r.session_id WHERE r.status = 'queued' AND (r.offerable_at, r.id) > ($1::timestamptz, $2) ORDER BY r.offerable_at, r.id LIMIT $3`,
+  row: z.object({
+    since: z.string(),
+    id: z.string(),
+    session_id: z.string().nullable(),
+    offerable: z.boolean(),
+    stuck: z.boolean(),
+  }),
 }
 const OFFERS = {
   name: 'offers_of',
@@ -105,9 +111,16 @@ export const mendSessions = async (on: Queryable, sessionIds: readonly string[])
 export const recentlyOfferable = async (on: Queryable): Promise<readonly string[]> =>
   (await execute(on, RECENT, [])).map((row) => row.id)
 
-/** One page of the queued runs by id, for the slow cursor. */
-export const offerablePage = (on: Queryable, afterId: string, limit: number): Promise<z.infer<typeof PAGE.row>[]> =>
-  execute(on, PAGE, [afterId, limit])
+/** A place in the backlog; `since` as Postgres writes it, to the microsecond. */
+export type BacklogPlace = { readonly since: string; readonly id: string }
+export const BACKLOG_HEAD: BacklogPlace = { since: '-infinity', id: '' }
+
+/** One page of the backlog after a place, the longest waiting first. */
+export const backlogPage = (
+  on: Queryable,
+  after: BacklogPlace,
+  limit: number,
+): Promise<readonly z.infer<typeof PAGE.row>[]> => execute(on, PAGE, [after.since, after.id, limit])
 
 /** Offers of those among the runs that may be offered now. */
 export const offersOf = async (on: Queryable, runIds: readonly string[]): Promise<readonly Offer[]> =>

@@ -1,38 +1,101 @@
+import { type RunEvent, runIdSchema } from '@muster/contracts'
 import type { AttemptEnd, AttemptFacts } from '@muster/core'
 import { z } from 'zod'
 import { type Moves, movesSchema } from './moves.ts'
-import { executeOne, type Queryable } from './statement.ts'
+import { type Offer, offerSchema } from './offer.ts'
+import { execute, executeOne, type Queryable } from './statement.ts'
+import { timestamp } from './timestamp.ts'
 
-const STATEMENT = {
+const FINISH = {
   name: 'finish_runs',
   text: 'SELECT finish_runs($1) AS moves',
   row: z.object({ moves: movesSchema }),
 }
+const END = {
+  name: 'end_runs',
+  text: 'SELECT * FROM end_runs($1, $2)',
+  row: z.union([
+    z.object({
+      run_id: runIdSchema,
+      generation: z.int(),
+      admission: z.int(),
+      attempt: z.int(),
+      seq: z.int(),
+      at: timestamp,
+    }),
+    z.object({ run_id: z.null(), offers: z.array(offerSchema) }),
+  ]),
+}
 
-export type Finish = AttemptFacts & { readonly runId: string; readonly generation: number; readonly end: AttemptEnd }
+export type Finish = AttemptFacts & {
+  readonly runId: string
+  readonly sessionId: string | null
+  readonly generation: number
+  readonly end: AttemptEnd
+}
+
+/** Of what an end statement answers; `ended` are the runs that it ended. */
+type Ended = Moves & { readonly ended: ReadonlySet<string> }
 
 /**
  * Ends attempts, each under the generation it holds; a run that is absent from `moved` is no longer held by that generation.
- * Names the next run of each session that became free.
+ * Names the next run of each session that became free. Ends for good go by one lean statement; what that leaves (runs that are to be
+ * queued again, and those whose cancel was asked meanwhile) by one that can do all.
  */
 export async function finishRuns(on: Queryable, finishes: readonly Finish[]): Promise<Moves> {
-  const items = finishes.map(({ runId, generation, end, usage, limits }) => ({
-    run_id: runId,
-    generation,
-    status: end.status,
-    attempt_status: end.attemptStatus,
-    charge: end.charge,
-    losses: end.losses,
-    hand_backs: end.handBacks,
-    reason: end.reason,
-    delay_ms: end.delayMs,
-    front: end.front,
-    output: end.output,
-    output_truncated: end.outputTruncated,
-    failure: end.failure,
-    usage,
-    exit_code: end.exitCode,
-    limits,
-  }))
-  return (await executeOne(on, STATEMENT, [JSON.stringify(items)])).moves
+  const ends = finishes.filter((finish) => finish.end.status !== 'queued')
+  const done = ends.length === 0 ? NOTHING : await endRuns(on, ends)
+  const left = finishes.filter((finish) => !done.ended.has(finish.runId))
+  if (left.length === 0) return done
+  const { moves } = await executeOne(on, FINISH, [JSON.stringify(left.map(itemOf))])
+  return {
+    moved: [...done.moved, ...moves.moved],
+    events: [...done.events, ...moves.events],
+    offers: [...done.offers, ...moves.offers],
+  }
 }
+
+const NOTHING: Ended = { moved: [], events: [], offers: [], ended: new Set() }
+
+async function endRuns(on: Queryable, finishes: readonly Finish[]): Promise<Ended> {
+  // by id, as every statement locks runs
+  const inOrder = finishes.toSorted((one, other) => (one.runId < other.runId ? -1 : 1))
+  const sessions = inOrder.flatMap(({ sessionId }) => sessionId ?? [])
+  const rows = await execute(on, END, [JSON.stringify(inOrder.map(itemOf)), sessions])
+  const ends = new Map(finishes.map((finish) => [finish.runId, finish.end]))
+  const moved: Moves['moved'] = []
+  const events: RunEvent[] = []
+  const offers: Offer[] = []
+  for (const row of rows) {
+    if (row.run_id === null) {
+      offers.push(...row.offers)
+      continue
+    }
+    const { run_id, generation, admission, ...place } = row
+    const end = ends.get(run_id)
+    if (end === undefined || end.status === 'queued') throw new Error(`${run_id} ended unasked`)
+    moved.push({ runId: run_id, status: end.status, generation, admission })
+    const data = { status: end.status, output: end.output ?? null, failure: end.failure }
+    events.push({ run_id, ...place, type: 'run.finished', data })
+  }
+  return { moved, events, offers, ended: new Set(moved.map((one) => one.runId)) }
+}
+
+const itemOf = ({ runId, generation, end, usage, limits }: Finish) => ({
+  run_id: runId,
+  generation,
+  status: end.status,
+  attempt_status: end.attemptStatus,
+  charge: end.charge,
+  losses: end.losses,
+  hand_backs: end.handBacks,
+  reason: end.reason,
+  delay_ms: end.delayMs,
+  front: end.front,
+  output: end.output,
+  output_truncated: end.outputTruncated,
+  failure: end.failure,
+  usage,
+  exit_code: end.exitCode,
+  limits,
+})

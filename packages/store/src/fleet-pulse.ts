@@ -30,7 +30,7 @@ const PULSE = {
 const OLDEST = {
   name: 'oldest_queued',
   text: `SELECT pool, extract(epoch FROM now() - min(queued_at))::float8 AS age_seconds
-    FROM (SELECT pool, queued_at FROM runs WHERE status = 'queued' AND NOT scheduled ORDER BY id LIMIT ${OLDEST_MAX}) r GROUP BY pool`,
+    FROM (SELECT pool, queued_at FROM runs WHERE status = 'queued' AND NOT scheduled ORDER BY offerable_at, id LIMIT ${OLDEST_MAX}) r GROUP BY pool`,
   row: z
     .object({ pool: poolSchema, age_seconds: z.number() })
     .transform(({ pool, age_seconds }) => ({ pool, ageSeconds: age_seconds })),

@@ -1,4 +1,5 @@
 export * from './accept-commands.ts'
+export * from './agent-versions.ts'
 export * from './agents.ts'
 export * from './api-keys.ts'
 export * from './append-events.ts'

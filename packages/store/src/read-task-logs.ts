@@ -9,9 +9,9 @@ const RUNS_MAX = 20
 
 const RUNS = {
   name: 'log_runs',
-  text: `SELECT id, last_seq FROM runs
-    WHERE task_id = $1 AND run_order >= coalesce((SELECT run_order FROM runs WHERE id = $2 AND task_id = $1), 0)
-    ORDER BY run_order LIMIT ${RUNS_MAX + 1}`,
+  text: `SELECT r.id, r.last_seq FROM tasks t CROSS JOIN LATERAL run_of_task(t) AS o (id) JOIN runs r ON r.id = o.id
+    WHERE t.id = $1 AND r.run_order >= coalesce((SELECT run_order FROM runs WHERE id = $2 AND task_id = $1), 0)
+    ORDER BY r.run_order LIMIT ${RUNS_MAX + 1}`,
   row: z.object({ id: z.string(), last_seq: z.int() }),
 }
 const LINES = {

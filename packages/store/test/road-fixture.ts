@@ -127,6 +127,7 @@ export async function openRoad(): Promise<Road> {
       }
       const finish = {
         runId: run.run_id,
+        sessionId: run.session_id,
         generation: run.generation,
         end: endAttempt(held, outcome),
         usage: NO_USAGE,

@@ -16,7 +16,7 @@ test('queued runs are counted by workspace and agent, each no further than asked
   })
   const node = await road.node()
   const [first] = await road.accept({}, { delay_ms: 3_600_000 }, { session_key: 's' }, { session_key: 's' })
-  await road.accept({ agent_id: other.id, agent_key: 'other' })
+  await road.accept({ agent_id: other.id, agent_key: 'other', job_name: 'acme/other/main' })
   await road.held(node, first?.run_id ?? '')
   const workspace = { kind: 'workspace', workspaceId } as const
   const agent = { kind: 'agent', workspaceId, agentId } as const

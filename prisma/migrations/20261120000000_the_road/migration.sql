@@ -108,6 +108,8 @@ CREATE TABLE tasks (
   type            text NOT NULL,
   status          text NOT NULL,
   run_id          text COLLATE "C" NOT NULL,
+  -- its runs before that one, in their order
+  past_run_ids    text[] COLLATE "C" NOT NULL DEFAULT '{}',
   session_id      text COLLATE "C",
   label           text,
   lane            text COLLATE "C" NOT NULL,
@@ -121,17 +123,22 @@ CREATE TABLE tasks (
   failure         jsonb,
   created_at      timestamptz NOT NULL DEFAULT now(),
   updated_at      timestamptz NOT NULL DEFAULT now(),
-  -- only an ended task is archived: whatever gives it work again clears this
-  archived_at     timestamptz CHECK (archived_at IS NULL OR status IN ('completed', 'dead_letter', 'cancelled'))
+  -- only an ended task is archived: whatever gives it work again clears this. No CHECK says so: one is read anew by every statement that
+  -- writes a task, which costs more than the write.
+  archived_at     timestamptz
 );
 CREATE UNIQUE INDEX tasks_idempotency_key ON tasks (workspace_id, agent_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 -- A row is in one of the two, so that hidden tasks cost a list nothing, and accepting a command no third index.
 CREATE INDEX tasks_listed ON tasks (workspace_id, id) WHERE archived_at IS NULL;
 CREATE INDEX tasks_archived ON tasks (workspace_id, id) WHERE archived_at IS NOT NULL;
 
+-- All runs of a task, in their order.
+CREATE FUNCTION run_of_task(t tasks) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS $$ SELECT unnest(t.past_run_ids || t.run_id) $$;
+
 CREATE TABLE runs (
   id                  text COLLATE "C" PRIMARY KEY,
   task_id             text COLLATE "C" NOT NULL,
+  task_type           text NOT NULL,
   workspace_id        text COLLATE "C" NOT NULL,
   agent_id            text COLLATE "C" NOT NULL,
   agent_key           text COLLATE "C" NOT NULL,
@@ -140,7 +147,7 @@ CREATE TABLE runs (
   lane                text COLLATE "C" NOT NULL,
   class_key           text COLLATE "C" NOT NULL,
   pool                text NOT NULL,
-  job_name            text NOT NULL,
+  job_name            text COLLATE "C" NOT NULL,
   status              text NOT NULL,
   generation          integer NOT NULL DEFAULT 0,
   admission           bigint NOT NULL DEFAULT 0,
@@ -163,6 +170,7 @@ CREATE TABLE runs (
   timeout_ms          integer NOT NULL,
   not_before          timestamptz,
   expires_at          timestamptz,
+  -- since when it may be offered, as far as its session and its time let it; of a queued run never null
   offerable_at        timestamptz,
   queued_at           timestamptz NOT NULL DEFAULT now(),
   started_at          timestamptz,
@@ -187,22 +195,18 @@ CREATE TABLE runs (
   -- the W3C trace context in which the command was accepted: the run's spans belong to it, in whichever process
   traceparent         text
 );
+-- Every index is a price of every statement that writes a run, even where the run does not enter it: what can share one does.
 CREATE INDEX runs_workspace_id ON runs (workspace_id, id);
-CREATE INDEX runs_task_id ON runs (task_id);
-CREATE INDEX runs_queued ON runs (id) WHERE status = 'queued';
--- What counts against `max_waiting`.
-CREATE INDEX runs_waiting ON runs (workspace_id, agent_id) WHERE status = 'queued';
+-- The backlog, the longest waiting first.
+CREATE INDEX runs_backlog ON runs (offerable_at, id) WHERE status = 'queued';
+-- The runs of one lane by state, for the board, and those that count against `max_waiting`: lanes of an agent, and of a workspace, have
+-- names that begin alike. A run enters when it is accepted and when it ends, not when it is claimed; those that are held are few.
+CREATE INDEX runs_lane ON runs (status, job_name, id) WHERE status NOT IN ('running', 'waiting');
 -- scheduled runs too, which have no place in the session's order yet: they keep the session from being removed
 CREATE INDEX runs_session_queue ON runs (session_id, session_order) WHERE status = 'queued' AND session_id IS NOT NULL;
-CREATE INDEX runs_offerable_at ON runs (offerable_at) WHERE status = 'queued';
 CREATE INDEX runs_scheduled ON runs (not_before) WHERE status = 'queued' AND scheduled;
 CREATE INDEX runs_expires_at ON runs (expires_at) WHERE status = 'queued' AND expires_at IS NOT NULL;
 CREATE INDEX runs_held ON runs (node_id) WHERE status IN ('running', 'waiting');
--- What operators look up on the board: the runs of one lane by state, and runs by the beginning of their label. One index for each state of
--- the board, so that a run is entered when it is accepted and when it ends, not when it is claimed; those that are held are few.
-CREATE INDEX runs_lane_queued ON runs (job_name COLLATE "C", id) WHERE status = 'queued';
-CREATE INDEX runs_lane_completed ON runs (job_name COLLATE "C", id) WHERE status IN ('succeeded', 'cancelled');
-CREATE INDEX runs_lane_failed ON runs (job_name COLLATE "C", id) WHERE status IN ('failed', 'timed_out');
 CREATE INDEX runs_label ON runs (label COLLATE "C", id DESC) WHERE label IS NOT NULL;
 -- Two runs of a session can never be held at once, whatever else goes wrong.
 CREATE UNIQUE INDEX runs_session_held ON runs (session_id) WHERE status IN ('running', 'waiting');
@@ -302,10 +306,10 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
--- The moves of every day are judged here, which costs a fraction of a call; all others by the table.
+-- The moves of every day are judged here, which costs a fraction of a call; all others by the table. A condition is read anew by every
+-- statement, so it is short.
 CREATE TRIGGER guard_run BEFORE UPDATE OF status, generation ON runs FOR EACH ROW
-WHEN ((OLD.status = 'queued' AND NEW.status = 'running' AND NEW.generation > OLD.generation) IS NOT TRUE
-  AND (OLD.status = 'running' AND NEW.status IN ('succeeded', 'failed') AND NEW.generation > OLD.generation) IS NOT TRUE)
+WHEN (NEW.generation <= OLD.generation OR OLD.status || NEW.status <> ALL ('{queuedrunning,runningsucceeded,runningfailed}'))
 EXECUTE FUNCTION guard_run();
 
 CREATE FUNCTION guard_task() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -317,6 +321,5 @@ BEGIN
   RETURN NEW;
 END $$;
 CREATE TRIGGER guard_task BEFORE UPDATE OF status ON tasks FOR EACH ROW
-WHEN ((OLD.status = 'pending' AND NEW.status = 'running') IS NOT TRUE
-  AND (OLD.status = 'running' AND NEW.status IN ('completed', 'dead_letter')) IS NOT TRUE)
+WHEN (OLD.status || NEW.status <> ALL ('{pendingrunning,runningcompleted,runningdead_letter}'))
 EXECUTE FUNCTION guard_task();

@@ -143,33 +143,84 @@ BEGIN
   RETURN move_runs(v_held);
 END $$;
 
--- The claims of one worker. Verdicts: claimed; mine (already running on this node under this admission); taken (running under this very
--- admission elsewhere: nothing to release); refused (release this admission); node_dead (refused, and the node must register anew).
-CREATE FUNCTION claim_runs(p_node text, p_items jsonb) RETURNS TABLE (run_id text, admission bigint, verdict text, claimed json)
+-- The road of nearly every end: as `finish_runs`, for runs that end for good and whose cancel was not asked; all others are left as they
+-- are and absent from the answer, as are runs of sessions that are not named. The items come by their runs' ids. Answers a row for each run
+-- that ended, and one without a run that carries the offers of the sessions that became free.
+CREATE FUNCTION end_runs(p_items json, p_sessions text[]) RETURNS TABLE (
+  run_id text, generation integer, admission bigint, attempt integer, seq integer, at timestamptz, offers jsonb
+)
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+  v_freed text[];
+BEGIN
+  IF cardinality(p_sessions) > 0 THEN
+    PERFORM 1 FROM sessions WHERE id = ANY (p_sessions) ORDER BY id FOR UPDATE;
+  END IF;
+  RETURN QUERY
+  WITH ended AS (
+    UPDATE runs r SET status = i.status, generation = r.generation + 1, attempt_count = r.attempt_count + i.charge, losses = i.losses,
+      hand_backs = i.hand_backs, ended_at = now(), output = i.output, output_truncated = i.output_truncated, failure = i.failure,
+      usage = coalesce(i.usage, r.usage), last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1
+    FROM json_to_recordset(p_items) AS i (run_id text, generation integer, status text, attempt_status text, charge integer, losses integer,
+      hand_backs integer, output jsonb, output_truncated boolean, failure jsonb, usage jsonb, exit_code integer, limits jsonb)
+    -- only a held run has the generation of a holder; asked for its status, the planner would begin with all that are held
+    WHERE r.id = i.run_id AND r.generation = i.generation AND r.cancel_requested_at IS NULL
+      AND (r.session_id IS NULL OR r.session_id = ANY (p_sessions))
+    RETURNING r.id, r.task_id, r.status, r.generation, r.admission, r.attempt_number, r.last_seq, r.last_snapshot, r.output, r.failure,
+      i.attempt_status, i.exit_code, i.limits
+  ), closed AS (
+    UPDATE attempts t SET status = e.attempt_status, ended_at = now(), exit_code = e.exit_code, limits = coalesce(e.limits, t.limits),
+      failure = CASE WHEN e.attempt_status <> 'succeeded' THEN e.failure END
+    FROM ended e WHERE t.run_id = e.id AND t.number = e.attempt_number
+  ), tasked AS (
+    UPDATE tasks t SET status = task_status_of(e.status, false), updated_at = now(), output = e.output, failure = e.failure
+    FROM ended e WHERE t.id = e.task_id AND t.run_id = e.id
+  ), told AS (
+    INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status)
+    SELECT e.id, e.last_seq, e.attempt_number, 'run.finished',
+      jsonb_build_object('status', e.status, 'output', e.output, 'failure', e.failure), e.last_snapshot, e.status
+    FROM ended e
+  )
+  SELECT e.id, e.generation, e.admission, e.attempt_number, e.last_seq, date_trunc('milliseconds', now()), NULL::jsonb FROM ended e;
+
+  IF cardinality(p_sessions) > 0 THEN
+    SELECT array_agg(s.id) INTO v_freed FROM sessions s WHERE s.id = ANY (p_sessions)
+      AND NOT EXISTS (SELECT FROM runs r WHERE r.id = s.current_run_id AND r.status IN ('queued', 'running', 'waiting'));
+    IF v_freed IS NOT NULL THEN
+      RETURN QUERY SELECT NULL::text, NULL::integer, NULL::bigint, NULL::integer, NULL::integer, NULL::timestamptz, name_next(v_freed);
+    END IF;
+  END IF;
+END $$;
+
+-- The claims of one worker, by their runs' ids. Verdicts: claimed; mine (already running on this node under this admission); taken (running
+-- under this very admission elsewhere: nothing to release); refused (release this admission); node_dead (refused, and the node must
+-- register anew). The first two come with the run.
+CREATE FUNCTION claim_runs(p_node text, p_runs text[], p_admissions bigint[]) RETURNS TABLE (
+  run_id text, admission bigint, verdict text, task_id text, task_type text, workspace_id text, agent_id text, agent_key text,
+  agent_version integer, session_id text, lane text, generation integer, attempt_number integer, attempt_count integer,
+  max_attempts integer, losses integer, hand_backs integer, seq integer, started_at timestamptz, message text, extra_system_prompt text,
+  policy jsonb, timeout_ms integer, label text, metadata jsonb, usage jsonb, traceparent text, attachments jsonb, ready_at timestamptz,
+  past json
+)
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_epoch bigint;
   v_alive boolean;
-  v_ids text[];
-  v_admissions bigint[];
   v_claimed text[] := '{}';
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(74, 1);
-  SELECT f.epoch INTO v_epoch FROM fleet f WHERE f.id = 1;
-  SELECT n.status IN ('active', 'draining') INTO v_alive FROM nodes n WHERE n.id = p_node;
-  v_alive := coalesce(v_alive, false);
-  SELECT array_agg(i.run_id), array_agg(i.admission) INTO v_ids, v_admissions
-  FROM jsonb_to_recordset(p_items) AS i (run_id text, admission bigint);
-  PERFORM 1 FROM runs r WHERE r.id = ANY (v_ids) ORDER BY r.id FOR UPDATE;
+  SELECT f.epoch, EXISTS (SELECT FROM nodes n WHERE n.id = p_node AND n.status IN ('active', 'draining')) INTO v_epoch, v_alive
+  FROM fleet f WHERE f.id = 1;
 
   IF v_alive THEN
     WITH moved AS (
       UPDATE runs r SET
         status = 'running', generation = r.generation + 1, admission = i.admission, node_id = p_node, scheduled = false, front = false,
-        attempt_number = r.attempt_number + 1, attempt_started_at = now(), started_at = coalesce(r.started_at, now()), offerable_at = NULL,
+        attempt_number = r.attempt_number + 1, attempt_started_at = now(), started_at = coalesce(r.started_at, now()),
         unnamed_beats = 0, last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1, flush = 0
-      FROM unnest(v_ids, v_admissions) AS i (run_id, admission)
+      FROM unnest(p_runs, p_admissions) AS i (run_id, admission)
       WHERE r.id = i.run_id AND r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
         AND i.admission >> 32 = v_epoch AND (r.not_before IS NULL OR r.not_before <= now())
         AND (r.started_at IS NOT NULL OR r.expires_at IS NULL OR r.expires_at > now())
@@ -188,48 +239,45 @@ BEGIN
     )
     SELECT coalesce(array_agg(m.id), '{}') INTO v_claimed FROM moved m;
   END IF;
-  IF cardinality(v_claimed) < cardinality(v_ids) THEN
+  IF cardinality(v_claimed) < cardinality(p_runs) THEN
     -- what this claim may not start, some other may: its slot is about to go, so the reconciler offers it within a second
-    UPDATE runs r SET offerable_at = now() WHERE r.id = ANY (v_ids) AND r.status = 'queued';
+    UPDATE runs r SET offerable_at = now() WHERE r.id = ANY (p_runs) AND r.status = 'queued';
   END IF;
 
   RETURN QUERY
   SELECT i.run_id, i.admission,
-    CASE WHEN i.run_id = ANY (v_claimed) THEN 'claimed' WHEN x.held THEN 'mine'
+    CASE WHEN i.run_id = ANY (v_claimed) THEN 'claimed'
+         WHEN r.status = 'running' AND r.admission = i.admission AND r.node_id = p_node THEN 'mine'
          WHEN r.status IN ('running', 'waiting') AND r.admission = i.admission THEN 'taken'
          WHEN v_alive THEN 'refused' ELSE 'node_dead' END,
-    CASE WHEN x.held THEN json_build_object(
-      'run_id', r.id, 'task_id', r.task_id, 'workspace_id', r.workspace_id, 'agent_id', r.agent_id, 'agent_key', r.agent_key,
-      'agent_version', r.agent_version, 'session_id', r.session_id, 'lane', r.lane, 'generation', r.generation, 'admission', r.admission,
-      'attempt_number', r.attempt_number, 'attempt_count', r.attempt_count, 'max_attempts', r.max_attempts, 'losses', r.losses,
-      'hand_backs', r.hand_backs, 'seq', r.last_seq, 'started_at', date_trunc('milliseconds', r.attempt_started_at), 'message', r.message,
-      'extra_system_prompt', r.extra_system_prompt, 'policy', r.policy, 'timeout_ms', r.timeout_ms, 'label', r.label, 'metadata', r.metadata,
-      'usage', r.usage, 'traceparent', r.traceparent, 'attachments', r.attachments,
-      'task_type', (SELECT t.type FROM tasks t WHERE t.id = r.task_id),
-      'session_key', s.key,
-      -- since when it could have started, and when its last holder was last heard of
-      'ready_at', greatest(r.queued_at, r.not_before, s.named_at),
-      'lost_at', CASE WHEN r.losses > 0 THEN (
-        SELECT least(t.ended_at, n.last_beat_at) FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
-        WHERE t.run_id = r.id AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1) END,
-      'config', (SELECT v.config FROM agent_versions v WHERE v.agent_id = r.agent_id AND v.version = r.agent_version),
-      -- the first two snapshots are those of being queued and of this claim
-      'state', CASE WHEN r.last_snapshot > 2 THEN (
-        SELECT p.state FROM snapshots p WHERE p.run_id = r.id AND p.state IS NOT NULL ORDER BY p.event_seq DESC LIMIT 1) END,
-      -- two queries, so that each has its index
-      'previous', CASE WHEN r.session_id IS NOT NULL
-        THEN (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
-              FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
-              WHERE t.session_id = r.session_id AND NOT (t.run_id = r.id AND t.number = r.attempt_number)
-              ORDER BY t.started_at DESC LIMIT 1)
-        WHEN r.attempt_number > 1
-        THEN (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
-              FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
-              WHERE t.run_id = r.id AND t.number < r.attempt_number ORDER BY t.number DESC LIMIT 1) END) END
-  FROM unnest(v_ids, v_admissions) AS i (run_id, admission)
-  LEFT JOIN runs r ON r.id = i.run_id
-  LEFT JOIN sessions s ON s.id = r.session_id
-  CROSS JOIN LATERAL (SELECT r.status = 'running' AND r.admission = i.admission AND r.node_id = p_node AS held) x;
+    r.task_id, r.task_type, r.workspace_id, r.agent_id, r.agent_key, r.agent_version, r.session_id, r.lane, r.generation, r.attempt_number,
+    r.attempt_count, r.max_attempts, r.losses, r.hand_backs, r.last_seq, date_trunc('milliseconds', r.attempt_started_at), r.message,
+    r.extra_system_prompt, r.policy, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments,
+    greatest(r.queued_at, r.not_before),
+    CASE WHEN r.session_id IS NOT NULL OR r.attempt_number > 1 THEN past_of_run(r.id, r.session_id, r.attempt_number) END
+  FROM unnest(p_runs, p_admissions) AS i (run_id, admission) LEFT JOIN runs r ON r.id = i.run_id;
+END $$;
+
+-- What came before an attempt, of its run and its session. A function of its own, so that a first attempt without a session pays nothing for it.
+CREATE FUNCTION past_of_run(p_run text, p_session text, p_attempt integer) RETURNS json
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  RETURN json_build_object(
+    'session_key', (SELECT s.key FROM sessions s WHERE s.id = p_session),
+    'named_at', (SELECT s.named_at FROM sessions s WHERE s.id = p_session),
+    -- when its last holder was last heard of
+    'lost_at', (SELECT least(t.ended_at, n.last_beat_at) FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
+      WHERE t.run_id = p_run AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1),
+    'state', (SELECT p.state FROM snapshots p WHERE p.run_id = p_run AND p.state IS NOT NULL ORDER BY p.event_seq DESC LIMIT 1),
+    -- two queries, so that each has its index
+    'previous', CASE WHEN p_session IS NOT NULL
+      THEN (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
+            FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
+            WHERE t.session_id = p_session AND NOT (t.run_id = p_run AND t.number = p_attempt)
+            ORDER BY t.started_at DESC LIMIT 1)
+      ELSE (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
+            FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
+            WHERE t.run_id = p_run AND t.number < p_attempt ORDER BY t.number DESC LIMIT 1) END);
 END $$;
 
 -- Appends events of held runs in their order and numbers them; an item whose generation no longer holds is answered with a null first number.
@@ -344,15 +392,15 @@ BEGIN
     RETURN jsonb_build_object('outcome', 'refused', 'status', v_task.status, 'offers', '[]'::jsonb);
   END IF;
   v_order := nextval('run_order');
-  INSERT INTO runs (id, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, status,
-      max_attempts, priority, run_order, session_order, message, extra_system_prompt, policy, timeout_ms, offerable_at, label, metadata,
+  INSERT INTO runs (id, task_id, task_type, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name,
+      status, max_attempts, priority, run_order, session_order, message, extra_system_prompt, policy, timeout_ms, offerable_at, label, metadata,
       attachments)
-    SELECT p_new_run, task_id, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, 'queued',
-      max_attempts, priority, v_order, CASE WHEN session_id IS NOT NULL THEN v_order END, message, extra_system_prompt, policy, timeout_ms,
-      CASE WHEN session_id IS NULL THEN now() END, label, metadata, attachments
+    SELECT p_new_run, task_id, task_type, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, 'queued',
+      max_attempts, priority, v_order, CASE WHEN session_id IS NOT NULL THEN v_order END, message, extra_system_prompt, policy, timeout_ms, now(),
+      label, metadata, attachments
     FROM runs WHERE id = v_task.run_id;
   INSERT INTO events (run_id, seq, type, data, snapshot, status) VALUES (p_new_run, 1, 'run.queued', '{}', 1, 'queued');
-  UPDATE tasks SET status = 'pending', run_id = p_new_run, output = NULL, failure = NULL, archived_at = NULL, updated_at = now()
+  UPDATE tasks SET status = 'pending', run_id = p_new_run, past_run_ids = past_run_ids || run_id, output = NULL, failure = NULL, archived_at = NULL, updated_at = now()
   WHERE id = p_task;
   IF v_task.session_id IS NOT NULL THEN
     UPDATE sessions SET current_run_id = coalesce(current_run_id, p_new_run), last_active_at = now(),

@@ -29,14 +29,14 @@ BEGIN
   SELECT array_agg(t.id) INTO v_gone FROM tasks t
   WHERE t.id = ANY (v_page) AND t.status IN ('completed', 'dead_letter', 'cancelled') AND t.updated_at < now() - p_days * interval '1 day';
   IF v_gone IS NOT NULL THEN
-    PERFORM 1 FROM runs r WHERE r.task_id = ANY (v_gone) ORDER BY r.id FOR UPDATE;
+    PERFORM 1 FROM runs r WHERE r.id IN (SELECT run_of_task(t) FROM tasks t WHERE t.id = ANY (v_gone)) ORDER BY r.id FOR UPDATE;
     -- judged again under the lock: a task that was just requeued has work
     SELECT array_agg(l.id) INTO v_gone FROM (
-      SELECT t.id FROM tasks t WHERE t.id = ANY (v_gone) AND t.status IN ('completed', 'dead_letter', 'cancelled')
+      SELECT t.id, t.run_id FROM tasks t WHERE t.id = ANY (v_gone) AND t.status IN ('completed', 'dead_letter', 'cancelled')
         AND t.updated_at < now() - p_days * interval '1 day' ORDER BY t.id FOR UPDATE) l
-    WHERE NOT EXISTS (SELECT FROM runs r WHERE r.task_id = l.id AND r.status IN ('queued', 'running', 'waiting'));
+    WHERE NOT EXISTS (SELECT FROM runs r WHERE r.id = l.run_id AND r.status IN ('queued', 'running', 'waiting'));
     WITH gone AS (
-      DELETE FROM runs r WHERE r.task_id = ANY (v_gone) RETURNING r.id, r.session_id, r.status, r.attempt_number
+      DELETE FROM runs r WHERE r.id IN (SELECT run_of_task(t) FROM tasks t WHERE t.id = ANY (v_gone)) RETURNING r.id, r.session_id, r.status, r.attempt_number
     ), listed AS (
       INSERT INTO removed_runs (run_id) SELECT g.id FROM gone g
     ), folders AS (
