@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { ClaimingPair, HeldPair } from '@muster/store'
 import type { FromBeat, ToBeat } from './beat-messages.ts'
+import { ToldPairs } from './told-pairs.ts'
 
 export type Beat = {
   /** From now on beats name the run as held. */
@@ -29,6 +30,8 @@ export type BeatListener = {
 }
 
 const TURN_MS = 500
+/** How long changes gather before the thread hears of them: next to nothing beside the second between two beats. */
+const GATHER_MS = 20
 
 /** Starts the beat in a thread of its own. */
 export function startBeat(
@@ -59,29 +62,39 @@ export function startBeat(
     if (!stopping) listener.onBroken(new Error(`the beat ended with ${code}`))
   })
 
-  let untold: ToBeat[] = []
-  /** What comes in one turn of the event loop goes in one message. */
-  const tell = (message: ToBeat): void => {
-    if (untold.length === 0)
-      setImmediate(() => {
-        thread.postMessage(untold)
-        untold = []
-      })
-    untold.push(message)
+  let gathering: NodeJS.Timeout | null = null
+  const tellSoon = (): void => {
+    gathering ??= setTimeout(() => tell([]), GATHER_MS)
+  }
+  const held = new ToldPairs<HeldPair>((pair) => `${pair.runId}/${pair.generation}`, tellSoon)
+  const claiming = new ToldPairs<ClaimingPair>((pair) => `${pair.runId}/${pair.admission}`, tellSoon)
+  /** What changed goes ahead, so that a beat that is asked for names it. */
+  const tell = (orders: readonly ToBeat[]): void => {
+    if (gathering !== null) clearTimeout(gathering)
+    gathering = null
+    const [hold, claim] = [held.takeChanges(), claiming.takeChanges()]
+    const messages: readonly ToBeat[] = [
+      ...hold.began.map((pair): ToBeat => ({ type: 'hold', pair })),
+      ...hold.ended.map((pair): ToBeat => ({ type: 'drop', pair })),
+      ...claim.began.map((pair): ToBeat => ({ type: 'claiming', pair })),
+      ...claim.ended.map((pair): ToBeat => ({ type: 'claimed', pair })),
+      ...orders,
+    ]
+    if (messages.length > 0) thread.postMessage(messages)
   }
   return {
-    hold: (pair) => tell({ type: 'hold', pair }),
-    drop: (pair) => tell({ type: 'drop', pair }),
-    claiming: (pair) => tell({ type: 'claiming', pair }),
-    claimed: (pair) => tell({ type: 'claimed', pair }),
-    renew: (nodeId) => tell({ type: 'node', nodeId }),
-    draining: () => tell({ type: 'draining' }),
-    hurry: () => tell({ type: 'hurry' }),
+    hold: (pair) => held.begin(pair),
+    drop: (pair) => held.end(pair),
+    claiming: (pair) => claiming.begin(pair),
+    claimed: (pair) => claiming.end(pair),
+    renew: (nodeId) => tell([{ type: 'node', nodeId }]),
+    draining: () => tell([{ type: 'draining' }]),
+    hurry: () => tell([{ type: 'hurry' }]),
     async stop() {
       stopping = true
       clearInterval(turn)
       const ended = once(thread, 'exit')
-      tell({ type: 'stop' })
+      tell([{ type: 'stop' }])
       await ended
     },
   }
