@@ -1,5 +1,6 @@
 /** Sends the load that it is told of and answers with what it saw; see `load.ts`. */
-import { Pool } from 'undici'
+import { FreeConnections } from './free-connections.ts'
+import { HttpConnection, requestBytes } from './http-connection.ts'
 import type { LoadOrder, LoadResult, Target } from './load.ts'
 
 const OPEN_CONNECTIONS = 128
@@ -13,56 +14,27 @@ process.once('message', ({ target, order }: { target: Target; order: LoadOrder }
 })
 
 async function run(target: Target, order: LoadOrder): Promise<LoadResult> {
-  const { origin, pathname } = new URL(target.url)
-  const connections = order.kind === 'closed' ? order.clients : OPEN_CONNECTIONS
-  const pool = new Pool(origin, { connections, pipelining: 1 })
-  const headers = target.clients.map(({ authorization }) => ({ 'content-type': 'application/json', authorization }))
-  const { vary } = target
-  const bodies = (vary?.values ?? ['']).map((value) =>
-    JSON.stringify(vary === undefined ? target.body : { ...target.body, [vary.field]: value }),
+  const url = new URL(target.url)
+  const connections = Array.from(
+    { length: order.kind === 'closed' ? order.clients : OPEN_CONNECTIONS },
+    () => new HttpConnection(url),
   )
+  const requests = requestsOf(target)
+  const free = new FreeConnections(connections)
   const latenciesMs: number[] = []
   const dueAtMs: number[] = []
   const ids: string[] = []
 
-  function send(index: number, dueAt: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let status = 0
-      let text = ''
-      // the least that a client can do, so that the load takes little of the machine that it measures
-      pool.dispatch(
-        {
-          path: pathname,
-          method: 'POST',
-          headers: headers[index % headers.length] ?? {},
-          body: bodies[Math.floor(index / headers.length) % bodies.length] ?? '',
-        },
-        {
-          onRequestStart() {},
-          onResponseStart(_controller, statusCode) {
-            status = statusCode
-          },
-          onResponseData(_controller, chunk) {
-            text += chunk.toString('latin1')
-          },
-          onResponseEnd() {
-            if (status !== 202) return reject(new Error(`answered ${status}: ${text}`))
-            latenciesMs[index] = performance.now() - dueAt
-            dueAtMs[index] = performance.timeOrigin + dueAt
-            ids[index] = text
-            resolve()
-          },
-          onResponseError: (_controller, error) => reject(error),
-        },
-      )
-    })
+  async function send(index: number, dueAt: number): Promise<void> {
+    const { status, text } = await free.send(requests[index % requests.length] ?? Buffer.of())
+    if (status !== 202) throw new Error(`answered ${status}: ${text}`)
+    latenciesMs[index] = performance.now() - dueAt
+    dueAtMs[index] = performance.timeOrigin + dueAt
+    ids[index] = text
   }
 
-  await Promise.all(
-    Array.from({ length: connections }, () =>
-      pool.request({ path: '/', method: 'GET' }).then(({ body }) => body.dump()),
-    ),
-  )
+  const hello = requestBytes({ method: 'GET', url: new URL('/', url), headers: {}, body: '' })
+  await Promise.all(connections.map((connection) => connection.send(hello)))
   const begun = performance.now()
   if (order.kind === 'closed') {
     let next = 0
@@ -74,8 +46,23 @@ async function run(target: Target, order: LoadOrder): Promise<LoadResult> {
     await atTheirTimes(order.requests, (index) => begun + (index * 1000) / order.perSecond, send)
   }
   const seconds = (performance.now() - begun) / 1000
-  await pool.close()
+  for (const connection of connections) connection.close()
   return { seconds, latenciesMs, dueAtMs, ids: ids.map(idOf) }
+}
+
+/** Each client in turn sends the first variation, then each the next one. */
+function requestsOf({ url, clients, body, vary }: Target): readonly Buffer[] {
+  const bodies = vary === undefined ? [body] : vary.values.map((value) => ({ ...body, [vary.field]: value }))
+  return bodies.flatMap((each) =>
+    clients.map(({ authorization }) =>
+      requestBytes({
+        method: 'POST',
+        url: new URL(url),
+        headers: { 'content-type': 'application/json', authorization },
+        body: JSON.stringify(each),
+      }),
+    ),
+  )
 }
 
 /** Looks at the clock as often as the loop turns: a timer's millisecond would be seen in the figures. */
