@@ -8,5 +8,5 @@ export const newApiKeySecret = (): string => `mst_${randomBytes(SECRET_BYTES).to
 
 export const isApiKeySecret = (text: string): boolean => FORM.test(text)
 
-/** What is stored of a key and looked up; comparing hashes gives nothing away about the key. */
-export const hashApiKey = (secret: string): Buffer => hash('sha256', secret, 'buffer')
+/** What is stored of a key and looked up, in hex; comparing hashes gives nothing away about the key. */
+export const hashApiKey = (secret: string): string => hash('sha256', secret, 'hex')

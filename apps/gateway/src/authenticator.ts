@@ -22,7 +22,7 @@ export class Authenticator {
 
   constructor(database: Database, adminToken: string) {
     this.#database = database
-    this.#adminDigest = hashApiKey(adminToken)
+    this.#adminDigest = Buffer.from(hashApiKey(adminToken))
   }
 
   /** The workspace of a request, null where the route needs none. Throws 401, 403, or `unavailable` when a key cannot be looked up. */
@@ -33,7 +33,7 @@ export class Authenticator {
     const token = BEARER.exec(authorization)?.[1]
     if (token === undefined) throw new AppError('invalid_api_key', 'the header Authorization must read: Bearer mst_…')
     const digest = hashApiKey(token)
-    if (timingSafeEqual(digest, this.#adminDigest))
+    if (timingSafeEqual(Buffer.from(digest), this.#adminDigest))
       return access === 'admin' ? null : this.#workspace(workspace ?? DEFAULT_WORKSPACE)
     const caller = await this.#keyOwner(token, digest)
     if (caller === null) throw new AppError('invalid_api_key', 'this API key is unknown or revoked')
@@ -41,9 +41,9 @@ export class Authenticator {
     return caller
   }
 
-  async #keyOwner(token: string, digest: Buffer): Promise<WorkspaceCaller | null> {
+  async #keyOwner(token: string, digest: string): Promise<WorkspaceCaller | null> {
     if (!isApiKeySecret(token)) return null
-    return this.#keys.get(digest.toString('latin1'), () => findKeyOwner(this.#database, digest))
+    return this.#keys.get(digest, () => findKeyOwner(this.#database, Buffer.from(digest, 'hex')))
   }
 
   async #workspace(idOrKey: string): Promise<WorkspaceCaller> {

@@ -8,6 +8,10 @@ export const createApiKey: Handler<typeof ROUTES.createApiKey> = async ({ databa
   const workspace = await findWorkspace(database, params.workspace)
   if (workspace === null) throw new AppError('workspace_not_found')
   const secret = newApiKeySecret()
-  const key = await create(database, { workspaceId: workspace.id, name: body.name ?? null, hash: hashApiKey(secret) })
+  const key = await create(database, {
+    workspaceId: workspace.id,
+    name: body.name ?? null,
+    hash: Buffer.from(hashApiKey(secret), 'hex'),
+  })
   return { status: 201, body: { api_key: key, secret, agent_contract: contractForList() } }
 }
