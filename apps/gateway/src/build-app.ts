@@ -64,7 +64,9 @@ export function buildApp(parts: AppParts): GatewayApp {
   mountDocs(mounting.app)
   mountBoard(mounting.app, engine, adminToken)
   mountMetrics(mounting.app, metrics, parts.metricsToken ?? null)
-  mountRefusals(mounting)
+  const refusals = createRefusals(mounting)
+  mounting.app.notFound((c) => refusals.fetch(c.req.raw))
+  mounting.app.onError((error, c) => refuse(mounting, requestIdIn(c.req.raw), error))
   return {
     app: mounting.app,
     logs,
@@ -85,20 +87,25 @@ function mountNamed<Name extends RouteName>(mounting: Mounting, name: Name): voi
   mountRoute(mounting, route, HANDLERS[name])
 }
 
-/** What no route takes: another method of a known path is 405 with those it has, any other path 404. */
-function mountRefusals(mounting: Mounting): void {
+/**
+ * Answers what no route takes: another method of a known path is 405 with those it has, any other path 404. It is an app of its own, asked
+ * last: a request that two handlers match costs more than one with a single one.
+ */
+function createRefusals(mounting: Mounting): Hono {
+  const app = new Hono()
   const methods = new Map<string, string[]>()
   for (const { path, method } of Object.values(ROUTES)) methods.set(path, [...(methods.get(path) ?? []), method])
-  const idOf = (request: Request): string => requestIdOf(request.headers.get('x-request-id'))
   for (const [path, known] of methods) {
     const allow = (known.includes('GET') ? [...known, 'HEAD'] : known).join(', ')
-    mounting.app.all(honoPath(path), (c) => {
+    app.all(honoPath(path), (c) => {
       const error = new AppError('wrong_method', `${c.req.method} is not possible here; possible: ${allow}`)
-      return refuse(mounting, idOf(c.req.raw), error, { allow })
+      return refuse(mounting, requestIdIn(c.req.raw), error, { allow })
     })
   }
-  mounting.app.notFound((c) =>
-    refuse(mounting, idOf(c.req.raw), new AppError('route_not_found', 'no route has this path')),
+  app.notFound((c) =>
+    refuse(mounting, requestIdIn(c.req.raw), new AppError('route_not_found', 'no route has this path')),
   )
-  mounting.app.onError((error, c) => refuse(mounting, idOf(c.req.raw), error))
+  return app
 }
+
+const requestIdIn = (request: Request): string => requestIdOf(request.headers.get('x-request-id'))

@@ -29,17 +29,16 @@ export type Mounting = {
 
 /** Mounts a route: authenticates, parses every part of the request, and turns the handler's answer or refusal into a response. */
 export function mountRoute<R extends Route>(mounting: Mounting, route: R, handler: Handler<R>): void {
+  const { operationId } = route
+  const spanName = `${route.method} ${route.path}`
+  const attributes = { 'http.request.method': route.method, 'http.route': route.path }
   mounting.app.on(route.method, honoPath(route.path), async (c) => {
     const begun = performance.now()
-    const span = mounting.tracing.begin(`${route.method} ${route.path}`, {
-      kind: 'server',
-      parent: c.req.raw.headers.get('traceparent'),
-      attributes: { 'http.request.method': route.method, 'http.route': route.path },
-    })
+    const parent = c.req.raw.headers.get('traceparent')
+    const span = mounting.tracing.begin(spanName, { kind: 'server', parent, attributes })
     const response = await answerCall(mounting, route, handler, c, span)
     span.set({ 'http.response.status_code': response.status })
     span.end(response.status >= 500 ? 'error' : 'ok')
-    const { operationId } = route
     mounting.metrics.count('http_requests_total', { route: operationId, status: String(response.status) })
     mounting.metrics.observe('http_request_seconds', { route: operationId }, (performance.now() - begun) / 1000)
     return response
@@ -87,7 +86,7 @@ export function refuse(
     ...JSON_HEADERS,
     ...problemHeaders(problem),
     ...more,
-    ...connection(isDraining),
+    ...(isDraining() ? { connection: 'close' } : {}),
     'x-request-id': requestId,
   }
   return new Response(JSON.stringify(problem), { status: problem.status, headers })
@@ -150,13 +149,14 @@ function respond<R extends Route>(
   requestId: string,
   answer: Answer<R>,
 ): Response {
-  const headers = { ...answer.headers, ...connection(isDraining), 'x-request-id': requestId }
+  const headers: Record<string, string> =
+    'stream' in answer || answer.body === null ? { ...answer.headers } : { ...JSON_HEADERS, ...answer.headers }
+  if (isDraining()) headers['connection'] = 'close'
+  headers['x-request-id'] = requestId
   if ('stream' in answer) {
     if (c.req.method === 'HEAD') void answer.stream.cancel()
     return new Response(c.req.method === 'HEAD' ? null : answer.stream, { status: answer.status, headers })
   }
   if (answer.body === null) return new Response(null, { status: answer.status, headers })
-  return new Response(JSON.stringify(answer.body), { status: answer.status, headers: { ...JSON_HEADERS, ...headers } })
+  return new Response(JSON.stringify(answer.body), { status: answer.status, headers })
 }
-
-const connection = (isDraining: () => boolean): Record<string, string> => (isDraining() ? { connection: 'close' } : {})
