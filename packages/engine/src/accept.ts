@@ -1,4 +1,4 @@
-import type { Command, Run, Task } from '@muster/contracts'
+import type { Command, ErrorCode, Run, Task } from '@muster/contracts'
 import { AppError, Batcher, classPolicyOf } from '@muster/core'
 import {
   type AcceptItem,
@@ -89,19 +89,24 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
 
   function offer(offers: readonly Offer[]): void {
     for (const each of offers) {
-      const sent = offerer
+      const sent: Promise<unknown> = offerer
         .add(each)
         .catch((error: unknown) => context.log.warn({ err: error, run_id: each.runId }, 'an offer failed'))
-        .finally(() => underway.delete(sent))
+        .then(() => underway.delete(sent))
       underway.add(sent)
     }
   }
 
   async function accept(request: AcceptRequest): Promise<Accepted> {
     const begun = performance.now()
-    const [decided] = await Promise.allSettled([decide(request)])
-    report(request, decided, begun)
-    return settledValue(decided)
+    try {
+      const accepted = await decide(request)
+      report(request, accepted.outcome, begun)
+      return accepted
+    } catch (error) {
+      report(request, refusalOf(error), begun)
+      throw error
+    }
   }
 
   async function acceptAll(requests: readonly AcceptRequest[]): Promise<readonly PromiseSettledResult<Accepted>[]> {
@@ -114,19 +119,15 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
       answer,
       forget: ({ workspace, command }) => agents.forget(workspace.id, command.agent),
     })
-    for (const [index, request] of requests.entries()) report(request, decided[index], begun)
+    for (const [index, request] of requests.entries()) {
+      const one = decided[index]
+      report(request, one?.status === 'fulfilled' ? one.value.outcome : refusalOf(one?.reason), begun)
+    }
     return decided
   }
 
   /** Tells what became of a command, and how long that took. */
-  function report(request: AcceptRequest, decided: PromiseSettledResult<Accepted> | undefined, begun: number): void {
-    const { workspace, command } = request
-    const outcome =
-      decided?.status === 'fulfilled'
-        ? decided.value.outcome
-        : decided?.reason instanceof AppError
-          ? decided.reason.code
-          : 'internal_error'
+  function report({ workspace, command }: AcceptRequest, outcome: Outcome, begun: number): void {
     const seconds = (performance.now() - begun) / 1000
     context.report?.accepted?.({ outcome, seconds, workspaceId: workspace.id, agentKey: command.agent })
   }
@@ -216,6 +217,10 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
     },
   }
 }
+
+type Outcome = Accepted['outcome'] | ErrorCode
+
+const refusalOf = (error: unknown): ErrorCode => (error instanceof AppError ? error.code : 'internal_error')
 
 const newClass = ({ class_key: key, workspace_id, agent_id, agent_key, lane, pool, policy }: AcceptItem): NewClass => ({
   key,

@@ -1,5 +1,13 @@
 import { hash } from 'node:crypto'
-import { type Attachment, type Command, DEFAULT_LANE, DEFAULT_TIMEOUT_MS, PRIORITY_NAMES } from '@muster/contracts'
+import {
+  type Attachment,
+  type Command,
+  DEFAULT_LANE,
+  DEFAULT_TIMEOUT_MS,
+  type Policy,
+  type PolicyInput,
+  PRIORITY_NAMES,
+} from '@muster/contracts'
 import {
   AppError,
   classKeyOf,
@@ -15,7 +23,20 @@ import type { ResolvedAgent } from './resolve-agent.ts'
 
 export type WorkspaceRef = { readonly id: string; readonly key: string }
 
+/** A policy and what follows from it. */
+type Terms = {
+  readonly policy: Policy
+  /** The fields that were asked for by name. */
+  readonly named: ReadonlySet<string>
+  /** By lane. */
+  readonly classKeys: Map<string, string>
+}
+
 const DEFAULT_TYPE = 'command'
+const LANES_KEPT_MAX = 100
+
+/** Of commands without a policy of their own. An agent that was read again is another object, so that these are never behind it. */
+const agentTerms = new WeakMap<ResolvedAgent, Terms>()
 
 /** Fills in defaults and makes ids. Throws `policy_unsupported` with the fields, or `invalid_request`. */
 export async function prepareCommand(
@@ -25,9 +46,9 @@ export async function prepareCommand(
   idempotencyKey: string | null,
   holds: FleetHolds,
 ): Promise<AcceptItem> {
-  const policy = normalizePolicy(agent.config.policy, command.policy)
-  const named = namedFields(agent.config.policy, command.policy)
-  const faults = unsupportedPolicy(policy, named, await holds.for(policy))
+  const terms = termsOf(agent, command)
+  const { policy } = terms
+  const faults = unsupportedPolicy(policy, terms.named, await holds.for(policy))
   if (faults.length > 0)
     throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
   const lane = command.lane ?? DEFAULT_LANE
@@ -39,7 +60,7 @@ export async function prepareCommand(
     agent_key: agent.key,
     agent_version: agent.version,
     job_name: `${workspace.key}/${agent.key}/${lane}`,
-    class_key: classKeyOf({ workspaceId: workspace.id, agentId: agent.id, lane }, classPolicyOf(policy)),
+    class_key: classKeyIn(terms, { workspaceId: workspace.id, agentId: agent.id, lane }),
     pool: policy.runtime_type,
     lane,
     session_id: command.session_id ?? null,
@@ -62,6 +83,33 @@ export async function prepareCommand(
     expires_at: command.expires_at ?? null,
     ttl_ms: command.ttl_ms ?? null,
   }
+}
+
+function termsOf(agent: ResolvedAgent, { policy }: Command): Terms {
+  if (policy !== undefined) return newTerms(agent.config.policy, policy)
+  const known = agentTerms.get(agent)
+  if (known !== undefined) return known
+  const terms = newTerms(agent.config.policy, undefined)
+  agentTerms.set(agent, terms)
+  return terms
+}
+
+const newTerms = (agent: PolicyInput | undefined, command: PolicyInput | undefined): Terms => ({
+  policy: normalizePolicy(agent, command),
+  named: namedFields(agent, command),
+  classKeys: new Map(),
+})
+
+function classKeyIn(
+  { policy, classKeys }: Terms,
+  place: { workspaceId: string; agentId: string; lane: string },
+): string {
+  const known = classKeys.get(place.lane)
+  if (known !== undefined) return known
+  const key = classKeyOf(place, classPolicyOf(policy))
+  if (classKeys.size >= LANES_KEPT_MAX) classKeys.clear()
+  classKeys.set(place.lane, key)
+  return key
 }
 
 /** Nothing where nothing is attached, so that a plain command carries nothing more. */

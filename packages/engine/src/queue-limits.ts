@@ -44,13 +44,18 @@ export class QueueLimits {
     this.#timer.unref()
   }
 
+  /** Whether it is known that nobody has a limit, so that nothing needs a seat. */
+  get areUnlimited(): boolean {
+    return this.#learntAt !== null && this.#queues.size === 0
+  }
+
   /**
    * A seat or a refusal for each request, in order; every seat must be kept or given back. What was accepted before under the same
    * idempotency key is seated whatever waits, since it adds nothing. Throws `unavailable` when the queues cannot be counted.
    */
   async take(requests: readonly SeatRequest[]): Promise<readonly SeatAnswer[]> {
     if (this.#learntAt === null) await this.#learnAll()
-    if (this.#queues.size === 0) return requests.map(() => FREE)
+    if (this.areUnlimited) return requests.map(() => FREE)
     const wanted = requests.map((request) => this.#queuesOf(request))
     await Promise.all(Array.from(new Set(wanted.flat()), (queue) => queue.refresh()))
     const answers = wanted.map(seatIn)

@@ -22,29 +22,29 @@ type AgentName = { readonly workspaceId: string; readonly idOrKey: string }
  */
 export class AgentResolver {
   readonly #reader: Batcher<AgentName, ResolvedAgent | null>
-  readonly #kept = new Map<string, Promise<ResolvedAgent | null>>()
+  readonly #kept = new Map<string, Promise<ResolvedAgent>>()
 
   constructor(database: Database) {
     this.#reader = new Batcher((names) => readAgents(database, names), { max: READ_MAX, lanes: 2 })
   }
 
   /** Throws `agent_not_found`. */
-  async resolve(workspaceId: string, idOrKey: string): Promise<ResolvedAgent> {
+  resolve(workspaceId: string, idOrKey: string): Promise<ResolvedAgent> {
     const place = `${workspaceId}/${idOrKey}`
-    let pending = this.#kept.get(place)
-    if (pending === undefined) {
-      pending = this.#reader.add({ workspaceId, idOrKey })
-      if (this.#kept.size >= KEPT_MAX) this.#kept.clear()
-      this.#kept.set(place, pending)
-    }
-    const agent = await pending.catch((error: unknown) => {
+    const kept = this.#kept.get(place)
+    if (kept !== undefined) return kept
+    const reading = this.#read({ workspaceId, idOrKey }).catch((error: unknown) => {
       this.#kept.delete(place)
       throw error
     })
-    if (agent === null) {
-      this.#kept.delete(place)
-      throw new AppError('agent_not_found', `no agent ${idOrKey} in this workspace`)
-    }
+    if (this.#kept.size >= KEPT_MAX) this.#kept.clear()
+    this.#kept.set(place, reading)
+    return reading
+  }
+
+  async #read(name: AgentName): Promise<ResolvedAgent> {
+    const agent = await this.#reader.add(name)
+    if (agent === null) throw new AppError('agent_not_found', `no agent ${name.idOrKey} in this workspace`)
     return agent
   }
 

@@ -13,7 +13,7 @@ export async function sendSeated(
   queues: QueueLimits | null,
   commit: (items: readonly AcceptItem[]) => Promise<Verdicts>,
 ): Promise<Verdicts> {
-  if (queues === null) return commit(items)
+  if (queues === null || queues.areUnlimited) return commit(items)
   const answers = await queues.take(
     items.map((item) => ({
       workspaceId: item.workspace_id,
