@@ -1,7 +1,7 @@
 -- include: opening record node path writes tree flush run choice admit
 -- Promise: the slots of exactly these admissions are free, once; then the offers are parked and free slots are given.
 -- A stale admission, or one released before, frees nothing.
--- ARGV[3]: {releases: [{run, admission}], offers: see offer.lua, keep: see admit.lua, or absent}, the admission as text
+-- ARGV[3]: {releases: [{run, admission}], offers, places: see offer.lua, keep: see admit.lua, or absent}, the admission as text
 -- Reply: see admit_and_reply; the result is [run, ...] of the slots freed by this call.
 if not warm then return { 'cold' } end
 local released = {}
@@ -13,5 +13,5 @@ for _, r in ipairs(ask.releases) do
     released[#released + 1] = run.id
   end
 end
-offer_all(ask.offers)
+offer_all(ask.offers, ask.places)
 return admit_and_reply(released, ask.keep)

@@ -5,7 +5,7 @@ import { loadScript } from '../load-script.ts'
 import type { CallScript } from '../script-caller.ts'
 import { callAdmitting } from './next.ts'
 import { parseReply, texts } from './reply.ts'
-import { offerRequest, slotRequest } from './request.ts'
+import { offersRequest, slotRequest } from './request.ts'
 
 const RELEASE = loadScript('release')
 
@@ -21,7 +21,7 @@ export const release = async (
     RELEASE,
     {
       releases: releases.map(slotRequest),
-      offers: offers.map(offerRequest),
+      ...offersRequest(offers),
       ...(keep === null ? {} : { keep: { node: nodeIdSchema.parse(keep.nodeId), pools: keep.slots } }),
     },
     timeoutMs,

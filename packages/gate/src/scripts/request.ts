@@ -26,18 +26,40 @@ const placeRequest = (place: GatePlace) => ({
 /** A run id in its form; anything else throws. */
 export const runId = (id: string): string => runIdSchema.parse(id)
 
-/** A smaller score starts earlier. */
-export const offerRequest = (offer: GateOffer) => {
+/** A smaller score starts earlier. `at` is the number of its place. */
+const offerRequest = (offer: GateOffer, at: number) => {
   const order = Number(wholeText('order', offer.order, ORDER_MAX - 1))
   const priority = Number(wholeText('priority', offer.priority, 100))
   const tier = offer.front ? -1 : 100 - priority
   return {
-    ...placeRequest(offer),
     run: runId(offer.runId),
+    at,
     z: String(tier * ORDER_MAX + order),
     queued: wholeText('queuedAtMs', offer.queuedAtMs),
     due: wholeText('notBeforeMs', offer.notBeforeMs ?? 0),
   }
+}
+
+const isSamePlace = (a: GatePlace, b: GatePlace): boolean =>
+  a.classKey === b.classKey &&
+  a.lane === b.lane &&
+  a.agentId === b.agentId &&
+  a.workspaceId === b.workspaceId &&
+  a.pool === b.pool &&
+  a.jobName === b.jobName
+
+/** Offers, and each of their places once. */
+export const offersRequest = (offers: readonly GateOffer[]) => {
+  const places: ReturnType<typeof placeRequest>[] = []
+  const numbered = new Map<string, { readonly place: GatePlace; readonly at: number }>()
+  const numberOf = (place: GatePlace): number => {
+    const known = numbered.get(place.classKey)
+    if (known !== undefined && isSamePlace(known.place, place)) return known.at
+    const at = places.push(placeRequest(place))
+    numbered.set(place.classKey, { place, at })
+    return at
+  }
+  return { offers: offers.map((offer) => offerRequest(offer, numberOf(offer))), places }
 }
 
 /** A slot: a run and its admission. */

@@ -17,9 +17,9 @@ local function is_alone(node)
 end
 
 local function order(node)
-  if is_alone(node) then return end
   local height, same = level(node), node.t == node.stored_tag
   local moves = not same or height ~= node.stored_level
+  if not moves and node.c == node.stored_c or is_alone(node) then return end
   for i = 1, N do
     local has, wants = node.stored_c[i] == 1, node.c[i] == 1
     if has ~= wants or (wants and moves) then

@@ -11,31 +11,44 @@ local function add_due(class, by)
   add_pool(DUE, class.pool, by)
 end
 
--- A run that the gate knows in any state is left as it is.
-local function offer(o)
-  if run_of(o.run) then return end
-  local due = tonumber(o.due)
-  local not_yet = due > now_ms
-  put({ id = o.run, s = not_yet and 'due' or 'parked', c = o.class, z = o.z, q = o.queued, nb = not_yet and o.due or '', a = '', n = '', t = 0 })
-  local class = class_at(o)
-  if not_yet then
+local function offer(o, class)
+  local due = tonumber(o.due) > now_ms
+  put({ id = o.run, s = due and 'due' or 'parked', c = class.id, z = o.z, q = o.queued, nb = due and o.due or '', a = '', n = '', t = 0 })
+  if due then
     zadd('due', o.due, o.run)
     add_due(class, 1)
   else
     zadd('b:' .. class.id, o.z, o.run)
-    shift(class, 0, 1)
   end
 end
 
--- Each of these runs that is new is offered; the tree is read once for all of them.
-local function offer_all(offers)
+-- Each of these runs that is new is offered; one that the gate knows in any state is left as it is. The tree is read once for all of them,
+-- and each class is shifted once, in the order of their first runs.
+local function offer_all(offers, places)
   read_runs(pluck(offers, 'run'))
-  local new = {}
+  local new, named, at = {}, {}, {}
   for _, o in ipairs(offers) do
-    if not runs[o.run] then new[#new + 1] = o end
+    if not runs[o.run] then
+      new[#new + 1] = o
+      if not at[o.at] then
+        at[o.at] = true
+        named[#named + 1] = places[o.at]
+      end
+    end
   end
-  read_places(new)
-  for _, o in ipairs(new) do offer(o) end
+  read_places(named)
+  local classes, parked = {}, {}
+  for _, o in ipairs(new) do
+    if not runs[o.run] then
+      local class = class_at(places[o.at])
+      offer(o, class)
+      if runs[o.run].s == 'parked' then
+        if not parked[class] then classes[#classes + 1] = class end
+        parked[class] = (parked[class] or 0) + 1
+      end
+    end
+  end
+  for _, class in ipairs(classes) do shift(class, 0, parked[class]) end
 end
 
 -- Reads runs and the nodes above them.

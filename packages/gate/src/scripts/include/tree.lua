@@ -57,13 +57,20 @@ local function refresh(node)
   return moved
 end
 
--- Adds to the slots used and the runs waiting of a class and of all above it, and to its pool's.
+-- Adds to the slots used and the runs waiting of a class and of all above it, and to its pool's. What a node is to its parent changes only
+-- where its first run waits or its last one no longer does, a limit is met or left, a slot is its first or was its last, or its child moved.
 local function shift(class, used, waiting)
+  local moved = (class.w > 0) ~= (class.w + waiting > 0)
   for _, node in ipairs(path_of(class)) do
-    if used ~= 0 then accrue(node) end
-    node.u = math.max(0, node.u + used)
+    if used ~= 0 then
+      local was_blocked, had = blocked(node), node.u > 0
+      accrue(node)
+      node.u = math.max(0, node.u + used)
+      moved = moved or blocked(node) ~= was_blocked or (node.u > 0) ~= had
+    end
     node.w = math.max(0, node.w + waiting)
-    refresh(node)
+    node.touched = true
+    moved = moved and refresh(node)
   end
   if used ~= 0 then add_pool(USED, class.pool, used) end
   if waiting ~= 0 then add_pool(QUEUED, class.pool, waiting) end
