@@ -1,42 +1,14 @@
 import { hash } from 'node:crypto'
-import {
-  type Attachment,
-  type Command,
-  DEFAULT_LANE,
-  DEFAULT_TIMEOUT_MS,
-  type Policy,
-  type PolicyInput,
-  PRIORITY_NAMES,
-} from '@muster/contracts'
-import {
-  AppError,
-  classKeyOf,
-  classPolicyOf,
-  namedFields,
-  newId,
-  normalizePolicy,
-  unsupportedPolicy,
-} from '@muster/core'
+import { type Attachment, type Command, DEFAULT_LANE, DEFAULT_TIMEOUT_MS, PRIORITY_NAMES } from '@muster/contracts'
+import { AppError, newId, unsupportedPolicy } from '@muster/core'
 import type { AcceptItem } from '@muster/store'
 import type { FleetHolds } from './fleet-holds.ts'
+import { classKeyIn, policyTermsOf } from './policy-terms.ts'
 import type { ResolvedAgent } from './resolve-agent.ts'
 
 export type WorkspaceRef = { readonly id: string; readonly key: string }
 
-/** A policy and what follows from it. */
-type Terms = {
-  readonly policy: Policy
-  /** The fields that were asked for by name. */
-  readonly named: ReadonlySet<string>
-  /** By lane. */
-  readonly classKeys: Map<string, string>
-}
-
 const DEFAULT_TYPE = 'command'
-const LANES_KEPT_MAX = 100
-
-/** Of commands without a policy of their own. An agent that was read again is another object, so that these are never behind it. */
-const agentTerms = new WeakMap<ResolvedAgent, Terms>()
 
 /** Fills in defaults and makes ids. Throws `policy_unsupported` with the fields, or `invalid_request`. */
 export async function prepareCommand(
@@ -46,7 +18,7 @@ export async function prepareCommand(
   idempotencyKey: string | null,
   holds: FleetHolds,
 ): Promise<AcceptItem> {
-  const terms = termsOf(agent, command)
+  const terms = policyTermsOf(agent, command.policy)
   const { policy } = terms
   const faults = unsupportedPolicy(policy, terms.named, await holds.for(policy))
   if (faults.length > 0)
@@ -83,33 +55,6 @@ export async function prepareCommand(
     expires_at: command.expires_at ?? null,
     ttl_ms: command.ttl_ms ?? null,
   }
-}
-
-function termsOf(agent: ResolvedAgent, { policy }: Command): Terms {
-  if (policy !== undefined) return newTerms(agent.config.policy, policy)
-  const known = agentTerms.get(agent)
-  if (known !== undefined) return known
-  const terms = newTerms(agent.config.policy, undefined)
-  agentTerms.set(agent, terms)
-  return terms
-}
-
-const newTerms = (agent: PolicyInput | undefined, command: PolicyInput | undefined): Terms => ({
-  policy: normalizePolicy(agent, command),
-  named: namedFields(agent, command),
-  classKeys: new Map(),
-})
-
-function classKeyIn(
-  { policy, classKeys }: Terms,
-  place: { workspaceId: string; agentId: string; lane: string },
-): string {
-  const known = classKeys.get(place.lane)
-  if (known !== undefined) return known
-  const key = classKeyOf(place, classPolicyOf(policy))
-  if (classKeys.size >= LANES_KEPT_MAX) classKeys.clear()
-  classKeys.set(place.lane, key)
-  return key
 }
 
 /** Nothing where nothing is attached, so that a plain command carries nothing more. */
