@@ -99,14 +99,12 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
 
   async function accept(request: AcceptRequest): Promise<Accepted> {
     const begun = performance.now()
-    try {
-      const accepted = await decide(request)
-      report(request, accepted.outcome, begun)
-      return accepted
-    } catch (error) {
+    const accepted = await decide(request).catch((error: unknown) => {
       report(request, refusalOf(error), begun)
       throw error
-    }
+    })
+    report(request, accepted.outcome, begun)
+    return accepted
   }
 
   async function acceptAll(requests: readonly AcceptRequest[]): Promise<readonly PromiseSettledResult<Accepted>[]> {

@@ -13,7 +13,7 @@ const FINISH = {
 }
 const END = {
   name: 'end_runs',
-  text: 'SELECT * FROM end_runs($1, $2)',
+  text: 'SELECT * FROM end_runs($1, $2, $3)',
   row: z.union([
     z.object({
       run_id: runIdSchema,
@@ -61,7 +61,8 @@ async function endRuns(on: Queryable, finishes: readonly Finish[]): Promise<Ende
   // by id, as every statement locks runs
   const inOrder = finishes.toSorted((one, other) => (one.runId < other.runId ? -1 : 1))
   const sessions = inOrder.flatMap(({ sessionId }) => sessionId ?? [])
-  const rows = await execute(on, END, [JSON.stringify(inOrder.map(itemOf)), sessions])
+  const runIds = inOrder.map((finish) => finish.runId)
+  const rows = await execute(on, END, [runIds, JSON.stringify(inOrder.map(itemOf)), sessions])
   const ends = new Map(finishes.map((finish) => [finish.runId, finish.end]))
   const moved: Moves['moved'] = []
   const events: RunEvent[] = []

@@ -144,9 +144,10 @@ BEGIN
 END $$;
 
 -- The road of nearly every end: as `finish_runs`, for runs that end for good and whose cancel was not asked; all others are left as they
--- are and absent from the answer, as are runs of sessions that are not named. The items come by their runs' ids. Answers a row for each run
--- that ended, and one without a run that carries the offers of the sessions that became free.
-CREATE FUNCTION end_runs(p_items json, p_sessions text[]) RETURNS TABLE (
+-- are and absent from the answer, as are runs of sessions that are not named. The items come by their runs' ids, which are given beside
+-- them: a plan that was made while the tables were empty then begins with them too, and not with all runs. Answers a row for each run that
+-- ended, and one without a run that carries the offers of the sessions that became free.
+CREATE FUNCTION end_runs(p_runs text[], p_items json, p_sessions text[]) RETURNS TABLE (
   run_id text, generation integer, admission bigint, attempt integer, seq integer, at timestamptz, offers jsonb
 )
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
@@ -164,8 +165,8 @@ BEGIN
       usage = coalesce(i.usage, r.usage), last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1
     FROM json_to_recordset(p_items) AS i (run_id text, generation integer, status text, attempt_status text, charge integer, losses integer,
       hand_backs integer, output jsonb, output_truncated boolean, failure jsonb, usage jsonb, exit_code integer, limits jsonb)
-    -- only a held run has the generation of a holder; asked for its status, the planner would begin with all that are held
-    WHERE r.id = i.run_id AND r.generation = i.generation AND r.cancel_requested_at IS NULL
+    -- only a held run has the generation of a holder
+    WHERE r.id = ANY (p_runs) AND r.id = i.run_id AND r.generation = i.generation AND r.cancel_requested_at IS NULL
       AND (r.session_id IS NULL OR r.session_id = ANY (p_sessions))
     RETURNING r.id, r.task_id, r.status, r.generation, r.admission, r.attempt_number, r.last_seq, r.last_snapshot, r.output, r.failure,
       i.attempt_status, i.exit_code, i.limits

@@ -4,6 +4,9 @@ import { type Reply, readReply } from './read-reply.ts'
 /** Where answers are read to: each is taken out at once, so that all connections share it. */
 const READ_BUFFER = Buffer.allocUnsafe(65_536)
 
+/** A connection that rested longer is opened anew, before a server closes it under a request. */
+const REST_MS_MAX = 2000
+
 type Exchange = { readonly resolve: (reply: Reply) => void; readonly reject: (error: Error) => void }
 
 /** A keep-alive connection for one request at a time, with the least that a client can do. One that the server closed meanwhile is opened anew. */
@@ -13,6 +16,7 @@ export class HttpConnection {
   #socket: Socket | null = null
   #exchange: Exchange | null = null
   #unread = ''
+  #usedAt = 0
 
   constructor({ hostname, port }: URL) {
     this.#host = hostname
@@ -23,13 +27,20 @@ export class HttpConnection {
   send(request: Buffer): Promise<Reply> {
     return new Promise((resolve, reject) => {
       this.#exchange = { resolve, reject }
+      if (performance.now() - this.#usedAt > REST_MS_MAX) this.#drop()
       this.#socket ??= this.#open()
       this.#socket.write(request)
     })
   }
 
   close(): void {
-    this.#socket?.destroy()
+    this.#drop()
+  }
+
+  #drop(): void {
+    const socket = this.#socket
+    this.#socket = null
+    socket?.destroy()
   }
 
   #open(): Socket {
@@ -71,6 +82,7 @@ export class HttpConnection {
     const exchange = this.#exchange
     this.#exchange = null
     this.#unread = ''
+    this.#usedAt = performance.now()
     return exchange
   }
 
