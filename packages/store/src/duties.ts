@@ -54,7 +54,7 @@ const PAGE = {
 const OFFERS = {
   name: 'offers_of',
   text: `SELECT offer_of(r) AS offer FROM runs r LEFT JOIN sessions s ON s.id = r.session_id
-    WHERE r.id = ANY ($1) AND r.status = 'queued' AND (r.session_id IS NULL OR s.current_run_id = r.id)`,
+    WHERE r.id = ANY ($1) AND (r.status = 'queued') IS TRUE AND (r.session_id IS NULL OR s.current_run_id = r.id)`,
   row: z.object({ offer: offerSchema }),
 }
 const HELD = {

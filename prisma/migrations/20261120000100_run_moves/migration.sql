@@ -38,7 +38,7 @@ BEGIN
     named_at = now(), last_active_at = now()
   WHERE s.id = ANY (p_sessions);
   SELECT coalesce(jsonb_agg(offer_of(r)), '[]') INTO v_offers
-  FROM sessions s JOIN runs r ON r.id = s.current_run_id WHERE s.id = ANY (p_sessions) AND r.status = 'queued';
+  FROM sessions s JOIN runs r ON r.id = s.current_run_id WHERE s.id = ANY (p_sessions) AND (r.status = 'queued') IS TRUE;
   RETURN v_offers;
 END $$;
 
@@ -194,9 +194,9 @@ BEGIN
   END IF;
 END $$;
 
--- The claims of one worker, by their runs' ids. Verdicts: claimed; mine (already running on this node under this admission); taken (running
--- under this very admission elsewhere: nothing to release); refused (release this admission); node_dead (refused, and the node must
--- register anew). The first two come with the run.
+-- The claims of one worker, by their runs' ids; `IS TRUE` keeps the planner from beginning with all that is queued. Verdicts: claimed; mine
+-- (already running on this node under this admission); taken (running under this very admission elsewhere: nothing to release); refused
+-- (release this admission); node_dead (refused, and the node must register anew). The first two come with the run.
 CREATE FUNCTION claim_runs(p_node text, p_runs text[], p_admissions bigint[]) RETURNS TABLE (
   run_id text, admission bigint, verdict text, task_id text, task_type text, workspace_id text, agent_id text, agent_key text,
   agent_version integer, session_id text, lane text, generation integer, attempt_number integer, attempt_count integer,
@@ -222,10 +222,10 @@ BEGIN
         attempt_number = r.attempt_number + 1, attempt_started_at = now(), started_at = coalesce(r.started_at, now()),
         unnamed_beats = 0, last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1, flush = 0
       FROM unnest(p_runs, p_admissions) AS i (run_id, admission)
-      WHERE r.id = i.run_id AND r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
+      WHERE r.id = i.run_id AND (r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
         AND i.admission >> 32 = v_epoch AND (r.not_before IS NULL OR r.not_before <= now())
         AND (r.started_at IS NOT NULL OR r.expires_at IS NULL OR r.expires_at > now())
-        AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))
+        AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))) IS TRUE
       RETURNING r.id, r.task_id, r.session_id, r.generation, r.admission, r.attempt_number, r.pool, r.last_seq, r.last_snapshot
     ), opened AS (
       INSERT INTO attempts (run_id, number, session_id, generation, admission, node_id, runtime, status)
@@ -242,7 +242,7 @@ BEGIN
   END IF;
   IF cardinality(v_claimed) < cardinality(p_runs) THEN
     -- what this claim may not start, some other may: its slot is about to go, so the reconciler offers it within a second
-    UPDATE runs r SET offerable_at = now() WHERE r.id = ANY (p_runs) AND r.status = 'queued';
+    UPDATE runs r SET offerable_at = now() WHERE r.id = ANY (p_runs) AND (r.status = 'queued') IS TRUE;
   END IF;
 
   RETURN QUERY

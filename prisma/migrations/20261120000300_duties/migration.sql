@@ -98,7 +98,7 @@ BEGIN
   PERFORM lock_runs(v_ids);
   SELECT jsonb_agg(jsonb_build_object('run_id', r.id, 'status', 'cancelled', 'failure',
     jsonb_build_object('code', 'expired', 'message', 'the run did not start before it expired', 'retryable', false)))
-  INTO v_items FROM runs r WHERE r.id = ANY (v_ids) AND r.status = 'queued' AND r.started_at IS NULL;
+  INTO v_items FROM runs r WHERE r.id = ANY (v_ids) AND (r.status = 'queued') IS TRUE AND r.started_at IS NULL;
   IF v_items IS NULL THEN
     RETURN '{"moved": [], "events": [], "offers": []}';
   END IF;
@@ -120,7 +120,7 @@ BEGIN
   WITH due AS (
     SELECT d.id, d.session_id, d.session_order, nextval('run_order') AS new_order FROM (
       SELECT r.id, r.session_id, r.session_order FROM runs r
-      WHERE r.id = ANY (v_ids) AND r.status = 'queued' AND r.scheduled ORDER BY r.not_before, r.run_order) d
+      WHERE r.id = ANY (v_ids) AND (r.status = 'queued') IS TRUE AND r.scheduled ORDER BY r.not_before, r.run_order) d
   ), joined AS (
     UPDATE runs r SET scheduled = false, offerable_at = now(),
       session_order = CASE WHEN d.session_id IS NOT NULL THEN coalesce(d.session_order, d.new_order) END
@@ -168,6 +168,6 @@ END $$;
 -- Burns the admission of a stale slot: a claim that is still on its way with it will be refused. True when the run runs under it after all.
 CREATE FUNCTION burn_admission(p_run text, p_admission bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE runs SET admission = p_admission WHERE id = p_run AND status = 'queued' AND admission < p_admission;
+  UPDATE runs SET admission = p_admission WHERE id = p_run AND (status = 'queued') IS TRUE AND admission < p_admission;
   RETURN EXISTS (SELECT FROM runs WHERE id = p_run AND status IN ('running', 'waiting') AND admission = p_admission);
 END $$;

@@ -1,0 +1,80 @@
+import { admissionOf, endAttempt, NO_USAGE } from '@muster/core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { acceptCommands, type ClaimedRun, claimRuns, type Database, finishRuns, openDatabase } from '../src/index.ts'
+import { openRoad, type Road, succeeded } from './road-fixture.ts'
+
+const BACKLOG = 2000
+const BATCH = 20
+
+let road: Road
+/** One session, whose plans are made by its first calls. */
+let database: Database
+beforeAll(async () => {
+  road = await openRoad()
+  const { rows } = await road.database.pool.query('SELECT current_database() AS name')
+  const url = new URL(road.database.pool.options.connectionString ?? '')
+  url.pathname = `/${rows[0].name}`
+  database = openDatabase({ url: url.href, poolSize: 1, onError: () => undefined })
+})
+afterAll(async () => {
+  await database.close()
+  await road.close()
+})
+
+const accept = (count: number) =>
+  acceptCommands(
+    database.pool,
+    Array.from({ length: count }, () => road.item()),
+  )
+
+let admissions = 0
+async function claim(nodeId: string, runIds: readonly string[]): Promise<ClaimedRun[]> {
+  const claims = runIds.map((runId) => ({ runId, admission: admissionOf(1, ++admissions) }))
+  const verdicts = await claimRuns(database.pool, nodeId, claims)
+  return verdicts.flatMap((verdict) => ('run' in verdict ? [verdict.run] : []))
+}
+
+const finish = (runs: readonly ClaimedRun[]) =>
+  finishRuns(
+    database.pool,
+    runs.map((run) => ({
+      runId: run.run_id,
+      sessionId: null,
+      generation: run.generation,
+      end: endAttempt({ attemptCount: 0, maxAttempts: 1, losses: 0, handBacks: 0, retry: run.policy.retry }, succeeded),
+      usage: NO_USAGE,
+      limits: {},
+    })),
+  )
+
+/** Rows and entries of indexes that were read so far, by anyone. */
+async function readSoFar(): Promise<number> {
+  await database.pool.query('SELECT pg_stat_force_next_flush()')
+  const { rows } = await database.pool.query(
+    `SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes) AS read`,
+  )
+  return Number(rows[0].read)
+}
+
+test('plans that were made while the tables were empty read what a batch names, not what waits or is held', async () => {
+  const node = await road.node()
+  const pass = async (count: number): Promise<void> => {
+    const accepted = await accept(count)
+    const held = await claim(
+      node,
+      accepted.map((verdict) => verdict.run_id),
+    )
+    expect(held).toHaveLength(count)
+    expect((await finish(held)).moved).toHaveLength(count)
+  }
+  await pass(1)
+  const waiting = await accept(BACKLOG)
+  await claim(
+    node,
+    waiting.slice(0, BACKLOG / 2).map((verdict) => verdict.run_id),
+  )
+  const before = await readSoFar()
+  await pass(BATCH)
+  // accept, claim and end read some rows of each run: nowhere near one pass over the backlog for a run
+  expect((await readSoFar()) - before).toBeLessThan(BATCH * 40)
+})
