@@ -1,27 +1,42 @@
 import { AppError } from './app-error.ts'
 
+export type BatcherOptions<Item> = {
+  /** Items of a batch at most. */
+  readonly max: number
+  /** Batches in flight at once. */
+  readonly lanes?: number
+  /**
+   * How long a batch in flight keeps the next one from another lane, unless that is full: what gathers meanwhile costs less, and a batch
+   * that hangs holds nobody up for longer.
+   */
+  readonly overtakeMs?: number
+  /** Past so many items that wait, `add` rejects with `unavailable`, so that a server that hangs does not fill the memory. */
+  readonly waitingMax?: number
+  /** Items with one key never share a batch. */
+  readonly apart?: (item: Item) => string | null
+}
+
 /**
- * Gathers calls into batches: those of one turn of the event loop, and while one batch is in flight the next one gathers, so that there is
- * no timer and an idle system waits for nothing. `run` answers one result an item, in order. Items whose `apart` keys are equal never share
- * a batch. Past `waitingMax` items that wait, `add` rejects with `unavailable`, so that a server that hangs does not fill the memory.
+ * Gathers calls into batches: those of one turn of the event loop, and while one batch is in flight the next one gathers, so that an idle
+ * system waits for nothing. `run` answers one result an item, in order.
  */
 export class Batcher<Item, Result> {
   readonly #run: (items: readonly Item[]) => Promise<readonly Result[]>
   readonly #max: number
   readonly #lanes: number
+  readonly #overtakeMs: number
   readonly #waitingMax: number
   readonly #apart: (item: Item) => string | null
   #waiting: Entry<Item, Result>[] = []
   #flying = 0
-  #departing = false
+  #departedAt = Number.NEGATIVE_INFINITY
+  #departure: 'none' | 'soon' | NodeJS.Timeout = 'none'
 
-  constructor(
-    run: (items: readonly Item[]) => Promise<readonly Result[]>,
-    options: { max: number; lanes?: number; waitingMax?: number; apart?: (item: Item) => string | null },
-  ) {
+  constructor(run: (items: readonly Item[]) => Promise<readonly Result[]>, options: BatcherOptions<Item>) {
     this.#run = run
     this.#max = options.max
     this.#lanes = options.lanes ?? 1
+    this.#overtakeMs = options.overtakeMs ?? 0
     this.#waitingMax = options.waitingMax ?? Number.POSITIVE_INFINITY
     this.#apart = options.apart ?? (() => null)
   }
@@ -36,18 +51,24 @@ export class Batcher<Item, Result> {
   }
 
   #departSoon(): void {
-    if (this.#departing || this.#flying >= this.#lanes) return
-    this.#departing = true
-    setImmediate(() => {
-      this.#departing = false
-      this.#depart()
-    })
+    if (this.#departure === 'soon' || this.#flying >= this.#lanes) return
+    const isFree = this.#flying === 0 || this.#waiting.length >= this.#max
+    const restMs = isFree ? 0 : this.#departedAt + this.#overtakeMs - performance.now()
+    if (restMs > 0) {
+      if (this.#departure === 'none') this.#departure = setTimeout(() => this.#depart(), restMs)
+      return
+    }
+    if (this.#departure !== 'none') clearTimeout(this.#departure)
+    this.#departure = 'soon'
+    setImmediate(() => this.#depart())
   }
 
   #depart(): void {
+    this.#departure = 'none'
     while (this.#flying < this.#lanes && this.#waiting.length > 0) {
       const batch = this.#take()
       this.#flying++
+      this.#departedAt = performance.now()
       void this.#fly(batch)
     }
   }

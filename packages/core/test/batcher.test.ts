@@ -1,11 +1,11 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
-import { Batcher } from '../src/index.ts'
+import { expect, test, vi } from 'vitest'
+import { Batcher, type BatcherOptions } from '../src/index.ts'
 
 type Flight = { readonly items: readonly string[]; readonly land: () => void; readonly crash: (error: Error) => void }
 
 /** A batcher whose batches stay in flight until they are told to land. */
-function airfield(options: { max: number; lanes?: number; apart?: (item: string) => string | null }) {
+function airfield(options: BatcherOptions<string>) {
   const flights: Flight[] = []
   const batcher = new Batcher<string, string>((items) => {
     const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>()
@@ -31,6 +31,35 @@ test('what comes in one turn departs together, what comes later gathers, and eac
   expect(flights[1]?.items).toEqual(['b', 'c'])
   flights[1]?.land()
   expect(await Promise.all(answers)).toEqual(['did a', 'did b', 'did c'])
+})
+
+test('a batch in flight keeps the next from another lane for a while, unless that is full or the flight ends', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  try {
+    const { batcher, flights } = airfield({ max: 2, lanes: 3, overtakeMs: 4 })
+    const departed = () => flights.map((flight) => flight.items.join(''))
+    const answers = [batcher.add('a')]
+    await turn()
+    answers.push(batcher.add('b'))
+    await vi.advanceTimersByTimeAsync(3)
+    await turn()
+    expect(departed()).toEqual(['a'])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(departed()).toEqual(['a', 'b'])
+    answers.push(batcher.add('c'), batcher.add('d'))
+    await turn()
+    expect(departed()).toEqual(['a', 'b', 'cd'])
+    answers.push(batcher.add('e'))
+    for (const flight of flights) flight.land()
+    await turn()
+    await turn()
+    expect(departed()).toEqual(['a', 'b', 'cd', 'e'])
+    flights[3]?.land()
+    await Promise.all(answers)
+    expect(vi.getTimerCount()).toBe(0)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('no batch is larger than its bound, and no more fly at once than there are lanes', async () => {

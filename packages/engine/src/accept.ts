@@ -52,6 +52,8 @@ export type Acceptor = {
 }
 
 const BATCH_MAX = 128
+/** About what a commit takes where the disk is well. */
+const OVERTAKE_MS = 3
 /** Commands at once in one gateway; more would only wait longer than their clients do. */
 const WAITING_MAX = 10_000
 /** Statements of requests with many commands that wait, each of up to `BATCH_MAX` commands. */
@@ -68,6 +70,7 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
   const batcher = new Batcher<AcceptItem, PromiseSettledResult<AcceptVerdict>>((items) => commit(context, items), {
     max: BATCH_MAX,
     lanes: 2,
+    overtakeMs: OVERTAKE_MS,
     waitingMax: WAITING_MAX,
     apart: (item) =>
       item.idempotency_key === null ? null : JSON.stringify([item.workspace_id, item.agent_id, item.idempotency_key]),
