@@ -76,7 +76,8 @@ async function endRuns(on: Queryable, finishes: readonly Finish[]): Promise<Ende
     const end = ends.get(run_id)
     if (end === undefined || end.status === 'queued') throw new Error(`${run_id} ended unasked`)
     moved.push({ runId: run_id, status: end.status, generation, admission })
-    const data = { status: end.status, output: end.output ?? null, failure: end.failure }
+    // in the order in which Postgres keeps it, so that a live copy and a stored one read the same
+    const data = { output: end.output ?? null, status: end.status, failure: end.failure }
     events.push({ run_id, ...place, type: 'run.finished', data })
   }
   return { moved, events, offers, ended: new Set(moved.map((one) => one.runId)) }
