@@ -1,5 +1,7 @@
 -- How a run moves. Every function that touches several rows locks sessions, then runs, then tasks, each by id; the statements after the
 -- locks see a fresh snapshot, since each statement of a volatile function takes its own.
+-- A statement begins with the runs that it is given, also where its plan was made while the tables were empty: `unnest` is taken for few rows,
+-- `= ANY` beside a join names them, and `IS TRUE` keeps the planner from beginning with all that is queued or held.
 
 -- What the gate needs to know of a queued run.
 CREATE FUNCTION offer_of(r runs) RETURNS jsonb LANGUAGE sql STABLE AS $$
@@ -59,7 +61,7 @@ BEGIN
       CASE WHEN r.cancel_requested_at IS NOT NULL AND r.status <> 'queued' THEN 'cancelled' ELSE i.status END AS new_status,
       CASE WHEN r.cancel_requested_at IS NOT NULL AND r.status <> 'queued'
         THEN jsonb_build_object('code', r.cancel_code, 'message', r.cancel_reason, 'retryable', false) ELSE i.failure END AS new_failure
-    FROM jsonb_to_recordset(p_items) AS i (
+    FROM unnest(ARRAY(SELECT jsonb_array_elements(p_items))) AS u (item) CROSS JOIN LATERAL jsonb_to_record(u.item) AS i (
       run_id text, status text, attempt_status text, charge integer, losses integer, hand_backs integer, reason text, delay_ms bigint,
       front boolean, output jsonb, output_truncated boolean, failure jsonb, usage jsonb, exit_code integer, limits jsonb)
     JOIN runs r ON r.id = i.run_id
@@ -145,8 +147,7 @@ END $$;
 
 -- The road of nearly every end: as `finish_runs`, for runs that end for good and whose cancel was not asked; all others are left as they
 -- are and absent from the answer, as are runs of sessions that are not named. The items come by their runs' ids, which are given beside
--- them: a plan that was made while the tables were empty then begins with them too, and not with all runs. Answers a row for each run that
--- ended, and one without a run that carries the offers of the sessions that became free.
+-- them. Answers a row for each run that ended, and one without a run that carries the offers of the sessions that became free.
 CREATE FUNCTION end_runs(p_runs text[], p_items json, p_sessions text[]) RETURNS TABLE (
   run_id text, generation integer, admission bigint, attempt integer, seq integer, at timestamptz, offers jsonb
 )
@@ -194,7 +195,7 @@ BEGIN
   END IF;
 END $$;
 
--- The claims of one worker, by their runs' ids; `IS TRUE` keeps the planner from beginning with all that is queued. Verdicts: claimed; mine
+-- The claims of one worker, by their runs' ids. Verdicts: claimed; mine
 -- (already running on this node under this admission); taken (running under this very admission elsewhere: nothing to release); refused
 -- (release this admission); node_dead (refused, and the node must register anew). The first two come with the run.
 CREATE FUNCTION claim_runs(p_node text, p_runs text[], p_admissions bigint[]) RETURNS TABLE (
@@ -288,17 +289,20 @@ CREATE FUNCTION append_events(p_items jsonb)
 RETURNS TABLE (run_id text, generation integer, first_seq integer, attempt integer, snapshots integer[], at timestamptz) 
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
+DECLARE
+  v_items jsonb[] := ARRAY(SELECT jsonb_array_elements(p_items));
 BEGIN
-  PERFORM 1 FROM runs r WHERE r.id IN (SELECT i ->> 'run_id' FROM jsonb_array_elements(p_items) i) ORDER BY r.id FOR UPDATE;
+  PERFORM 1 FROM runs r WHERE r.id = ANY (ARRAY(SELECT u.item ->> 'run_id' FROM unnest(v_items) AS u (item))) ORDER BY r.id FOR UPDATE;
   RETURN QUERY
   WITH item AS (
     SELECT i.run_id, i.generation, i.flush, i.events, jsonb_array_length(i.events) AS n,
       (SELECT count(*)::integer FROM jsonb_array_elements(i.events) e WHERE e ? 'state') AS saved
-    FROM jsonb_to_recordset(p_items) AS i (run_id text, generation integer, flush integer, events jsonb)
+    FROM unnest(v_items) AS u (item) CROSS JOIN LATERAL jsonb_to_record(u.item) AS i (run_id text, generation integer, flush integer, events jsonb)
   ), raised AS (
     UPDATE runs r SET last_seq = r.last_seq + i.n, last_snapshot = r.last_snapshot + i.saved,
       flush = i.flush, flush_seq = r.last_seq + 1, flush_snapshot = r.last_snapshot
-    FROM item i WHERE r.id = i.run_id AND r.generation = i.generation AND r.status IN ('running', 'waiting') AND r.flush < i.flush
+    FROM item i WHERE r.id = i.run_id AND r.generation = i.generation AND (r.status IN ('running', 'waiting')) IS TRUE
+      AND r.flush < i.flush
     RETURNING r.id, r.generation, r.attempt_number, r.status, r.flush_seq, r.flush_snapshot, i.events
   ), line AS (
     SELECT d.id, d.attempt_number, d.status, d.flush_seq + e.n::integer - 1 AS seq, e.value,
@@ -311,12 +315,12 @@ BEGIN
       CASE WHEN l.snapshot IS NULL THEN l.value -> 'data' ELSE (l.value -> 'data') || jsonb_build_object('seq', l.snapshot) END,
       l.snapshot, CASE WHEN l.snapshot IS NOT NULL THEN l.status END, l.value -> 'state'
     FROM line l
-  ), done AS (
+  ), done AS MATERIALIZED (
     SELECT d.id, d.generation, d.flush_seq, d.flush_snapshot, d.attempt_number, date_trunc('milliseconds', now()) AS at FROM raised d
     UNION ALL
     SELECT r.id, r.generation, r.flush_seq, r.flush_snapshot, r.attempt_number, (SELECT e.at FROM events e WHERE e.run_id = r.id AND e.seq = r.flush_seq)
     FROM runs r JOIN item i ON r.id = i.run_id AND r.generation = i.generation AND r.flush = i.flush
-    WHERE r.status IN ('running', 'waiting')
+    WHERE (r.status IN ('running', 'waiting')) IS TRUE
   )
   SELECT i.run_id, i.generation, d.flush_seq, d.attempt_number,
     CASE WHEN d.id IS NOT NULL THEN ARRAY(SELECT generate_series(d.flush_snapshot + 1, d.flush_snapshot + i.saved)) END,
