@@ -1,7 +1,7 @@
 import type { RunEvent } from '@muster/contracts'
 import { Batcher } from '@muster/core'
-import type { Gate } from '@muster/gate'
 import type { EngineContext } from './engine-context.ts'
+import { perGate } from './per-gate.ts'
 import { withGate } from './with-gate.ts'
 
 const BATCH_MAX = 64
@@ -19,19 +19,14 @@ export async function publishEvents(context: EngineContext, events: readonly Run
   }
 }
 
-/** One gathering of events for each gate of the process: while one call is on its way the next ones wait for each other. */
-const publishers = new WeakMap<Gate, Batcher<readonly RunEvent[], 'shown'>>()
-
-function publisherOf(gate: Gate): Batcher<readonly RunEvent[], 'shown'> {
-  const known = publishers.get(gate)
-  if (known !== undefined) return known
-  const publisher = new Batcher<readonly RunEvent[], 'shown'>(
-    async (batch) => {
-      await gate.live.publish(batch.flat())
-      return batch.map(() => 'shown')
-    },
-    { max: BATCH_MAX },
-  )
-  publishers.set(gate, publisher)
-  return publisher
-}
+/** While one call is on its way the next events wait for each other. */
+const publisherOf = perGate(
+  (gate) =>
+    new Batcher<readonly RunEvent[], 'shown'>(
+      async (batch) => {
+        await gate.live.publish(batch.flat())
+        return batch.map(() => 'shown')
+      },
+      { max: BATCH_MAX },
+    ),
+)

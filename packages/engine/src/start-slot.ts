@@ -3,6 +3,7 @@ import { Batcher } from '@muster/core'
 import type { Gate } from '@muster/gate'
 import type { EngineContext } from './engine-context.ts'
 import { pause } from './pause.ts'
+import { perGate } from './per-gate.ts'
 import { withGate } from './with-gate.ts'
 
 const ASK_FOR_MS = 3000
@@ -30,16 +31,8 @@ export async function startSlot(context: EngineContext, job: RunJob, nodeId: str
 type Start = { readonly job: RunJob; readonly nodeId: string }
 type Outcome = 'started' | 'refused' | 'cold'
 
-/** One gathering of starts for each gate of the process: while one call is on its way the next ones wait for each other. */
-const gathered = new WeakMap<Gate, Batcher<Start, Outcome>>()
-
-function startsOf(gate: Gate): Batcher<Start, Outcome> {
-  const known = gathered.get(gate)
-  if (known !== undefined) return known
-  const starts = new Batcher<Start, Outcome>((batch) => startAll(gate, batch), { max: BATCH_MAX })
-  gathered.set(gate, starts)
-  return starts
-}
+/** While one call is on its way the next starts wait for each other. */
+const startsOf = perGate((gate) => new Batcher<Start, Outcome>((batch) => startAll(gate, batch), { max: BATCH_MAX }))
 
 async function startAll(gate: Gate, batch: readonly Start[]): Promise<Outcome[]> {
   const outcomes = new Map<Start, Outcome>()
