@@ -83,7 +83,7 @@ export async function acceptCommands(
   const rows = await execute(on, STATEMENT, [
     JSON.stringify(templates.all),
     JSON.stringify(commands),
-    sent === 'again' || items.some(isKnown),
+    sent === 'again' || items.some(isLookedUp),
   ])
   const verdicts = new Map(rows.map((row) => [row.ord, row]))
   return items.map((item, ord) => {
@@ -93,7 +93,8 @@ export async function acceptCommands(
   })
 }
 
-const isKnown = (item: AcceptItem): boolean =>
+/** Names something that may be there already. */
+const isLookedUp = (item: AcceptItem): boolean =>
   item.idempotency_key !== null || item.session_id !== null || item.session_key !== null
 
 /** What the commands of one agent and class have in common, which a batch carries once. */

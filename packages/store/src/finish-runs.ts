@@ -29,6 +29,7 @@ const END = {
 
 export type Finish = AttemptFacts & {
   readonly runId: string
+  /** The run's session; where it is left out, the run is ended by the statement that can do all. */
   readonly sessionId: string | null
   readonly generation: number
   readonly end: AttemptEnd

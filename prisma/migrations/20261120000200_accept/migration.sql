@@ -1,10 +1,10 @@
 -- Commits a batch of commands: task, run, first event, session, all or nothing. Ids are made by the caller, so that sending a batch
 -- again inserts nothing twice. A batch never carries one idempotency key twice. What many commands have in common (their agent, class and
--- policy) comes once, as a template that the items name by its number. `p_known`: an item may be known already, or names a session or an
+-- policy) comes once, as a template that the items name by its number. `p_look_up`: an item may be there already, or names a session or an
 -- idempotency key, so that each is looked up; without it nothing but its agent is.
 -- Outcomes: accepted, repeated (these very ids are there already), deduplicated, conflict, agent_not_found, agent_inactive, agent_stale
 -- (another version than the caller resolved, or the session of the key is just being removed: prepare anew), session_not_found, session_mismatch.
-CREATE FUNCTION accept_commands(p_templates json, p_items json, p_known boolean) RETURNS TABLE (
+CREATE FUNCTION accept_commands(p_templates json, p_items json, p_look_up boolean) RETURNS TABLE (
   ord integer, outcome text, task_id text, run_id text, session_id text, session_key text, run_order bigint, offerable boolean, not_before timestamptz,
   expires_at timestamptz, accepted_at timestamptz
 )
@@ -14,7 +14,7 @@ DECLARE
   v_new json := p_items;
   v_judged jsonb;
 BEGIN
-  IF p_known THEN
+  IF p_look_up THEN
     v_judged := judge_commands(p_templates, p_items::jsonb);
     v_new := coalesce((SELECT json_agg(j) FROM jsonb_array_elements(v_judged) j WHERE j ->> 'verdict' = 'accepted'), '[]');
     RETURN QUERY
