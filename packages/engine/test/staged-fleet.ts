@@ -81,6 +81,8 @@ export type StagedFleet = {
   job(runId: string): RunJob
   /** The run's job, started and claimed. */
   hold(runId: string, nodeId: string): Promise<ClaimedRun>
+  /** Ends a run's attempt as a worker would, and offers its place. */
+  end(run: ClaimedRun, outcome: AttemptOutcome, place: FinishAt['place']): Promise<Finished>
   finish(run: ClaimedRun, outcome?: AttemptOutcome): Promise<'finished' | 'fenced'>
   /** Ends the run, and asks for another one in its place. */
   goOn(run: ClaimedRun, nodeId: string): Promise<RunJob | null>
@@ -223,6 +225,7 @@ export async function openStagedFleet(): Promise<StagedFleet> {
         throw new Error(`the claim was ${verdict.verdict}`)
       return verdict.run
     },
+    end,
     finish: async (run, outcome = SUCCEEDED) => (await end(run, outcome, null)).outcome,
     goOn: async (run, nodeId) => (await end(run, SUCCEEDED, { nodeId, pool: run.policy.runtime_type })).next,
     async advance(ms) {

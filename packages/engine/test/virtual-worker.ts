@@ -1,8 +1,8 @@
 import type { RunJob } from '@muster/contracts'
-import { type AttemptOutcome, endAttempt, NO_USAGE } from '@muster/core'
+import type { AttemptOutcome } from '@muster/core'
 import type { ClaimedRun } from '@muster/store'
 import { EventWriter, startSlot } from '../src/index.ts'
-import { heldRun, type StagedFleet } from './staged-fleet.ts'
+import type { StagedFleet } from './staged-fleet.ts'
 
 /** What workers were told: who holds which generation of a run, and whose ends were taken. */
 export type Books = {
@@ -65,15 +65,9 @@ export class VirtualWorker {
   async finish(run: ClaimedRun, outcome: AttemptOutcome): Promise<void> {
     if (!this.held.has(keyOf(run))) return
     const { nodeId } = this
-    const { outcome: answer, next } = await this.#fleet.holder.finish({
-      runId: run.run_id,
-      sessionId: run.session_id,
-      generation: run.generation,
-      admission: run.admission,
-      end: endAttempt(heldRun(run), outcome),
-      usage: NO_USAGE,
-      limits: {},
-      place: { nodeId, pool: run.policy.runtime_type },
+    const { outcome: answer, next } = await this.#fleet.end(run, outcome, {
+      nodeId,
+      pool: run.policy.runtime_type,
     })
     if (answer === 'finished') this.#books.ends.push({ runId: run.run_id, generation: run.generation })
     this.held.delete(keyOf(run))
