@@ -1,6 +1,6 @@
 import type { Attachment, AttachmentInfo, JsonObject, Policy, Pool } from '@muster/contracts'
 import { z } from 'zod'
-import { execute, type Queryable } from './statement.ts'
+import { executeOne, type Queryable } from './statement.ts'
 
 /** A command made ready for the batch: validated, its agent and class resolved, its ids made. */
 export type AcceptItem = {
@@ -40,34 +40,58 @@ export type AcceptItem = {
   readonly attached?: readonly AttachmentInfo[]
 }
 
+const OUTCOMES = [
+  'accepted',
+  'repeated',
+  'deduplicated',
+  'conflict',
+  'agent_not_found',
+  'agent_inactive',
+  'agent_stale',
+  'session_not_found',
+  'session_mismatch',
+] as const
+
 const STATEMENT = {
   name: 'accept_commands',
-  text: 'SELECT * FROM accept_commands($1, $2, $3)',
+  text: 'SELECT * FROM accept_commands($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
   row: z.object({
-    ord: z.int(),
-    outcome: z.enum([
-      'accepted',
-      'repeated',
-      'deduplicated',
-      'conflict',
-      'agent_not_found',
-      'agent_inactive',
-      'agent_stale',
-      'session_not_found',
-      'session_mismatch',
-    ]),
-    task_id: z.string(),
-    run_id: z.string(),
-    session_id: z.string().nullable(),
-    session_key: z.string().nullable(),
-    run_order: z.int().nullable(),
-    offerable: z.boolean(),
-    not_before: z.date().nullable(),
-    expires_at: z.date().nullable(),
     accepted_at: z.date(),
+    orders: z.array(z.coerce.number().int()),
+    /** What became of the commands of which there is more to tell. */
+    odd: z
+      .array(
+        z.object({
+          /** Its place in the batch, from 1. */
+          n: z.int(),
+          outcome: z.enum(OUTCOMES),
+          task_id: z.string(),
+          run_id: z.string(),
+          session_id: z.string().nullable(),
+          session_key: z.string().nullable(),
+          offerable: z.boolean(),
+          not_before: z.coerce.date().nullable(),
+          expires_at: z.coerce.date().nullable(),
+        }),
+      )
+      .nullable(),
   }),
 }
-export type AcceptVerdict = z.infer<typeof STATEMENT.row>
+
+export type AcceptVerdict = {
+  readonly outcome: (typeof OUTCOMES)[number]
+  /** Of the task and run that were there already, unless it was accepted. */
+  readonly task_id: string
+  readonly run_id: string
+  readonly session_id: string | null
+  readonly session_key: string | null
+  /** Null unless it was accepted by this call. */
+  readonly run_order: number | null
+  readonly offerable: boolean
+  readonly not_before: Date | null
+  readonly expires_at: Date | null
+  readonly accepted_at: Date
+}
 
 /** `sent`: whether these very items may have been committed by an earlier call whose answer was lost. */
 export type AcceptOptions = { readonly sent: 'first' | 'again' }
@@ -79,19 +103,40 @@ export async function acceptCommands(
   { sent }: AcceptOptions = { sent: 'first' },
 ): Promise<readonly AcceptVerdict[]> {
   const templates = new Templates()
-  const commands = items.map((item, ord) => ({ ord, template: templates.numberOf(item), ...given(item) }))
-  const rows = await execute(on, STATEMENT, [
-    JSON.stringify(templates.all),
-    JSON.stringify(commands),
-    sent === 'again' || items.some(isLookedUp),
+  const likes = items.map((item) => templates.numberOf(item))
+  const more = items.map(moreOf)
+  const row = await executeOne(on, STATEMENT, [
+    templates.columns,
+    templates.policies,
+    [...templates.agents.keys()],
+    [...templates.agents.values()],
+    likes,
+    items.map((item) => item.task_id),
+    items.map((item) => item.run_id),
+    items.map((item) => item.message),
+    more.some((one) => one !== null) ? more : [],
+    sent === 'again' ? 'all' : items.some(isLookedUp) ? 'some' : 'none',
   ])
-  const verdicts = new Map(rows.map((row) => [row.ord, row]))
-  return items.map((item, ord) => {
-    const verdict = verdicts.get(ord)
-    if (verdict === undefined) throw new Error(`command ${item.task_id} was not answered`)
-    return verdict
+  const odd = new Map(row.odd?.map(({ n, ...verdict }) => [n, verdict]))
+  return items.map((item, index) => {
+    const accepted_at = row.accepted_at
+    const verdict = odd.get(index + 1)
+    const run_order = verdict === undefined || verdict.outcome === 'accepted' ? (row.orders[index] ?? null) : null
+    return { ...plainly(item), ...verdict, run_order, accepted_at }
   })
 }
+
+/** The verdict on a command of which there is nothing more to tell. */
+const plainly = (item: AcceptItem) => ({
+  outcome: 'accepted' as const,
+  task_id: item.task_id,
+  run_id: item.run_id,
+  session_id: null,
+  session_key: null,
+  offerable: true,
+  not_before: null,
+  expires_at: null,
+})
 
 /** Names something that may be there already. */
 const isLookedUp = (item: AcceptItem): boolean =>
@@ -99,14 +144,20 @@ const isLookedUp = (item: AcceptItem): boolean =>
 
 /** What the commands of one agent and class have in common, which a batch carries once. */
 class Templates {
-  readonly all: object[] = []
+  readonly columns: (string | number)[][] = []
+  readonly policies: string[] = []
+  /** The version of each agent; of one that comes in two the older is out of date, and so all are judged one by one. */
+  readonly agents = new Map<string, number>()
   readonly #likes = new Map<string, { readonly item: AcceptItem; readonly number: number }[]>()
 
+  /** From 1. */
   numberOf(item: AcceptItem): number {
     const likes = this.#likes.get(item.class_key) ?? []
     const like = likes.find((one) => isLike(one.item, item))
     if (like !== undefined) return like.number
-    const number = this.all.push(templateOf(item, this.all.length)) - 1
+    const number = this.columns.push(templateOf(item))
+    this.policies.push(JSON.stringify(item.policy))
+    this.agents.set(item.agent_id, Math.min(item.agent_version, this.agents.get(item.agent_id) ?? item.agent_version))
     this.#likes.set(item.class_key, [...likes, { item, number }])
     return number
   }
@@ -117,43 +168,48 @@ const isLike = (one: AcceptItem, other: AcceptItem): boolean =>
   one.policy === other.policy &&
   one.agent_version === other.agent_version &&
   one.timeout_ms === other.timeout_ms &&
-  one.max_attempts === other.max_attempts
+  one.max_attempts === other.max_attempts &&
+  one.type === other.type &&
+  one.priority === other.priority
 
-const templateOf = (item: AcceptItem, template: number) => ({
-  template,
-  workspace_id: item.workspace_id,
-  agent_id: item.agent_id,
-  agent_key: item.agent_key,
-  agent_version: item.agent_version,
-  job_name: item.job_name,
-  class_key: item.class_key,
-  pool: item.pool,
-  lane: item.lane,
-  policy: item.policy,
-  timeout_ms: item.timeout_ms,
-  max_attempts: item.max_attempts,
-})
+const templateOf = (item: AcceptItem): (string | number)[] => [
+  item.workspace_id,
+  item.agent_id,
+  item.agent_key,
+  item.agent_version,
+  item.job_name,
+  item.class_key,
+  item.pool,
+  item.lane,
+  item.timeout_ms,
+  item.max_attempts,
+  item.type,
+  item.priority,
+]
 
-/** The command's own, without what it does not have: the statement does work for what is there. */
-const given = (item: AcceptItem) => ({
-  task_id: item.task_id,
-  run_id: item.run_id,
-  type: item.type,
-  priority: item.priority,
-  message: item.message,
-  metadata: item.metadata,
-  session_id: item.session_id ?? undefined,
-  session_key: item.session_key ?? undefined,
-  new_session_id: item.new_session_id ?? undefined,
-  label: item.label ?? undefined,
-  idempotency_key: item.idempotency_key ?? undefined,
-  fingerprint: item.fingerprint ?? undefined,
-  extra_system_prompt: item.extra_system_prompt ?? undefined,
-  not_before: item.not_before ?? undefined,
-  delay_ms: item.delay_ms ?? undefined,
-  expires_at: item.expires_at ?? undefined,
-  ttl_ms: item.ttl_ms ?? undefined,
-  traceparent: item.traceparent ?? undefined,
-  attachments: item.attachments,
-  attached: item.attached,
-})
+/** What a command has beyond its columns, as JSON without what it does not have; null for nothing. */
+function moreOf(item: AcceptItem): string | null {
+  const more = JSON.stringify({
+    label: item.label ?? undefined,
+    metadata: isEmpty(item.metadata) ? undefined : item.metadata,
+    session_id: item.session_id ?? undefined,
+    session_key: item.session_key ?? undefined,
+    new_session_id: item.new_session_id ?? undefined,
+    idempotency_key: item.idempotency_key ?? undefined,
+    fingerprint: item.fingerprint ?? undefined,
+    extra_system_prompt: item.extra_system_prompt ?? undefined,
+    not_before: item.not_before ?? undefined,
+    delay_ms: item.delay_ms ?? undefined,
+    expires_at: item.expires_at ?? undefined,
+    ttl_ms: item.ttl_ms ?? undefined,
+    traceparent: item.traceparent ?? undefined,
+    attachments: item.attachments,
+    attached: item.attached,
+  })
+  return more === '{}' ? null : more
+}
+
+function isEmpty(value: object): boolean {
+  for (const _ in value) return false
+  return true
+}

@@ -2,8 +2,8 @@ import { type RunEvent, runIdSchema } from '@muster/contracts'
 import type { AttemptEnd, AttemptFacts } from '@muster/core'
 import { z } from 'zod'
 import { type Moves, movesSchema } from './moves.ts'
-import { type Offer, offerSchema } from './offer.ts'
-import { execute, executeOne, type Queryable } from './statement.ts'
+import { offerSchema } from './offer.ts'
+import { executeOne, type Queryable } from './statement.ts'
 import { timestamp } from './timestamp.ts'
 
 const FINISH = {
@@ -13,18 +13,17 @@ const FINISH = {
 }
 const END = {
   name: 'end_runs',
-  text: 'SELECT * FROM end_runs($1, $2, $3)',
-  row: z.union([
-    z.object({
-      run_id: runIdSchema,
-      generation: z.int(),
-      admission: z.int(),
-      attempt: z.int(),
-      seq: z.int(),
-      at: timestamp,
-    }),
-    z.object({ run_id: z.null(), offers: z.array(offerSchema) }),
-  ]),
+  text: 'SELECT * FROM end_runs($1, $2, $3, $4, $5, $6)',
+  row: z.object({
+    at: timestamp,
+    // column by column; null when none ended
+    run_ids: z.array(runIdSchema).nullable(),
+    generations: z.array(z.int()).nullable(),
+    admissions: z.array(z.coerce.number().int()).nullable(),
+    attempts: z.array(z.int()).nullable(),
+    seqs: z.array(z.int()).nullable(),
+    offers: z.array(offerSchema).nullable(),
+  }),
 }
 
 export type Finish = AttemptFacts & {
@@ -61,28 +60,53 @@ const NOTHING: Ended = { moved: [], events: [], offers: [], ended: new Set() }
 async function endRuns(on: Queryable, finishes: readonly Finish[]): Promise<Ended> {
   // by id, as every statement locks runs
   const inOrder = finishes.toSorted((one, other) => (one.runId < other.runId ? -1 : 1))
-  const sessions = inOrder.flatMap(({ sessionId }) => sessionId ?? [])
-  const runIds = inOrder.map((finish) => finish.runId)
-  const rows = await execute(on, END, [runIds, JSON.stringify(inOrder.map(itemOf)), sessions])
+  const kinds = new Map<string, number>()
+  const likes = inOrder.map((finish) => {
+    const kind = JSON.stringify(kindOf(finish))
+    const like = kinds.get(kind) ?? kinds.size + 1
+    kinds.set(kind, like)
+    return like
+  })
+  const row = await executeOne(on, END, [
+    inOrder.map((finish) => finish.runId),
+    inOrder.map((finish) => finish.generation),
+    inOrder.map(({ end }) => (end.output === null || end.output === undefined ? null : JSON.stringify(end.output))),
+    likes,
+    [...kinds.keys()],
+    inOrder.flatMap(({ sessionId }) => sessionId ?? []),
+  ])
+  const { at, run_ids, generations, admissions, attempts, seqs } = row
   const ends = new Map(finishes.map((finish) => [finish.runId, finish.end]))
   const moved: Moves['moved'] = []
   const events: RunEvent[] = []
-  const offers: Offer[] = []
-  for (const row of rows) {
-    if (row.run_id === null) {
-      offers.push(...row.offers)
-      continue
-    }
-    const { run_id, generation, admission, ...place } = row
+  for (const [index, run_id] of (run_ids ?? []).entries()) {
+    const [generation, admission] = [generations?.[index], admissions?.[index]]
+    const [attempt, seq] = [attempts?.[index], seqs?.[index]]
     const end = ends.get(run_id)
+    if (generation === undefined || admission === undefined || attempt === undefined || seq === undefined)
+      throw new Error(`the end of ${run_id} was answered in part`)
     if (end === undefined || end.status === 'queued') throw new Error(`${run_id} ended unasked`)
     moved.push({ runId: run_id, status: end.status, generation, admission })
     // in the order in which Postgres keeps it, so that a live copy and a stored one read the same
     const data = { output: end.output ?? null, status: end.status, failure: end.failure }
-    events.push({ run_id, ...place, type: 'run.finished', data })
+    events.push({ run_id, attempt, seq, at, type: 'run.finished', data })
   }
-  return { moved, events, offers, ended: new Set(moved.map((one) => one.runId)) }
+  return { moved, events, offers: row.offers ?? [], ended: new Set(moved.map((one) => one.runId)) }
 }
+
+/** How an attempt ended for good, without what it does not have: most attempts end alike. */
+const kindOf = ({ end, usage, limits }: Finish) => ({
+  status: end.status,
+  attempt_status: end.attemptStatus,
+  charge: end.charge,
+  losses: end.losses,
+  hand_backs: end.handBacks,
+  output_truncated: end.outputTruncated,
+  failure: end.failure ?? undefined,
+  usage: usage ?? undefined,
+  exit_code: end.exitCode ?? undefined,
+  limits: limits ?? undefined,
+})
 
 const itemOf = ({ runId, generation, end, usage, limits }: Finish) => ({
   run_id: runId,

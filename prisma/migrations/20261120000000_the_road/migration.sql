@@ -126,7 +126,10 @@ CREATE TABLE tasks (
   -- only an ended task is archived: whatever gives it work again clears this. No CHECK says so: one is read anew by every statement that
   -- writes a task, which costs more than the write.
   archived_at     timestamptz
-);
+)
+-- Half of a page is left for what becomes of its rows: a batch moves all tasks of a page at once, and a row that finds no room beside its
+-- older version costs an entry in every index.
+WITH (fillfactor = 50);
 CREATE UNIQUE INDEX tasks_idempotency_key ON tasks (workspace_id, agent_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 -- A row is in one of the two, so that hidden tasks cost a list nothing, and accepting a command no third index.
 CREATE INDEX tasks_listed ON tasks (workspace_id, id) WHERE archived_at IS NULL;
@@ -136,7 +139,8 @@ CREATE INDEX tasks_archived ON tasks (workspace_id, id) WHERE archived_at IS NOT
 CREATE FUNCTION run_of_task(t tasks) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS $$ SELECT unnest(t.past_run_ids || t.run_id) $$;
 
 CREATE TABLE runs (
-  id                  text COLLATE "C" PRIMARY KEY,
+  -- a run's moves enter it anew in some indexes, this one among them: the room for that is left when it is accepted, in its order
+  id                  text COLLATE "C" PRIMARY KEY WITH (fillfactor = 40),
   task_id             text COLLATE "C" NOT NULL,
   task_type           text NOT NULL,
   workspace_id        text COLLATE "C" NOT NULL,
@@ -196,7 +200,7 @@ CREATE TABLE runs (
   traceparent         text
 );
 -- Every index is a price of every statement that writes a run, even where the run does not enter it: what can share one does.
-CREATE INDEX runs_workspace_id ON runs (workspace_id, id);
+CREATE INDEX runs_workspace_id ON runs (workspace_id, id) WITH (fillfactor = 40);
 -- The backlog, the longest waiting first.
 CREATE INDEX runs_backlog ON runs (offerable_at, id) WHERE status = 'queued';
 -- The runs of one lane by state, for the board, and those that count against `max_waiting`: lanes of an agent, and of a workspace, have
@@ -226,7 +230,7 @@ CREATE TABLE attempts (
   failure    jsonb,
   limits     jsonb NOT NULL DEFAULT '{}',
   PRIMARY KEY (run_id, number)
-);
+) WITH (fillfactor = 50);
 CREATE INDEX attempts_session ON attempts (session_id, started_at) WHERE session_id IS NOT NULL;
 
 -- What happened in a run, in order. Some of it is a snapshot besides: the run's status from then on, or a state that its agent saved.

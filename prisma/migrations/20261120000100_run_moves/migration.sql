@@ -146,34 +146,36 @@ BEGIN
 END $$;
 
 -- The road of nearly every end: as `finish_runs`, for runs that end for good and whose cancel was not asked; all others are left as they
--- are and absent from the answer, as are runs of sessions that are not named. The items come by their runs' ids, which are given beside
--- them. Answers a row for each run that ended, and one without a run that carries the offers of the sessions that became free.
-CREATE FUNCTION end_runs(p_runs text[], p_items json, p_sessions text[]) RETURNS TABLE (
-  run_id text, generation integer, admission bigint, attempt integer, seq integer, at timestamptz, offers jsonb
+-- are and absent from the answer, as are runs of sessions that are not named. The runs come by their ids, each with the generation it is held
+-- under and its output. `p_kinds`: how they ended, one for those that ended alike; `p_likes`: the kind of each. Answers the runs that ended,
+-- column by column (null for none), and the offers of the sessions that became free.
+CREATE FUNCTION end_runs(
+  p_runs text[], p_generations integer[], p_outputs jsonb[], p_likes integer[], p_kinds jsonb[], p_sessions text[],
+  OUT at timestamptz, OUT run_ids text[], OUT generations integer[], OUT admissions bigint[], OUT attempts integer[], OUT seqs integer[],
+  OUT offers jsonb
 )
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
-#variable_conflict use_column
 DECLARE
   v_freed text[];
 BEGIN
+  at := date_trunc('milliseconds', now());
   IF cardinality(p_sessions) > 0 THEN
     PERFORM 1 FROM sessions WHERE id = ANY (p_sessions) ORDER BY id FOR UPDATE;
   END IF;
-  RETURN QUERY
   WITH ended AS (
-    UPDATE runs r SET status = i.status, generation = r.generation + 1, attempt_count = r.attempt_count + i.charge, losses = i.losses,
-      hand_backs = i.hand_backs, ended_at = now(), output = i.output, output_truncated = i.output_truncated, failure = i.failure,
-      usage = coalesce(i.usage, r.usage), last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1
-    FROM json_to_recordset(p_items) AS i (run_id text, generation integer, status text, attempt_status text, charge integer, losses integer,
-      hand_backs integer, output jsonb, output_truncated boolean, failure jsonb, usage jsonb, exit_code integer, limits jsonb)
+    UPDATE runs r SET status = i.kind ->> 'status', generation = r.generation + 1, attempt_count = r.attempt_count + (i.kind -> 'charge')::integer,
+      losses = (i.kind -> 'losses')::integer, hand_backs = (i.kind -> 'hand_backs')::integer, ended_at = now(), output = i.output,
+      output_truncated = (i.kind -> 'output_truncated')::boolean, failure = i.kind -> 'failure', usage = coalesce(i.kind -> 'usage', r.usage),
+      last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1
+    FROM (SELECT u.run_id, u.generation, u.output, p_kinds[u.k] AS kind
+          FROM unnest(p_runs, p_generations, p_outputs, p_likes) AS u (run_id, generation, output, k)) i
     -- only a held run has the generation of a holder
-    WHERE r.id = ANY (p_runs) AND r.id = i.run_id AND r.generation = i.generation AND r.cancel_requested_at IS NULL
-      AND (r.session_id IS NULL OR r.session_id = ANY (p_sessions))
-    RETURNING r.id, r.task_id, r.status, r.generation, r.admission, r.attempt_number, r.last_seq, r.last_snapshot, r.output, r.failure,
-      i.attempt_status, i.exit_code, i.limits
+    WHERE r.id = i.run_id AND (r.generation = i.generation AND r.cancel_requested_at IS NULL
+      AND (r.session_id IS NULL OR r.session_id = ANY (p_sessions))) IS TRUE
+    RETURNING r.id, r.task_id, r.status, r.generation, r.admission, r.attempt_number, r.last_seq, r.last_snapshot, r.output, r.failure, i.kind
   ), closed AS (
-    UPDATE attempts t SET status = e.attempt_status, ended_at = now(), exit_code = e.exit_code, limits = coalesce(e.limits, t.limits),
-      failure = CASE WHEN e.attempt_status <> 'succeeded' THEN e.failure END
+    UPDATE attempts t SET status = e.kind ->> 'attempt_status', ended_at = now(), exit_code = (e.kind -> 'exit_code')::integer,
+      limits = coalesce(e.kind -> 'limits', t.limits), failure = CASE WHEN e.kind ->> 'attempt_status' <> 'succeeded' THEN e.failure END
     FROM ended e WHERE t.run_id = e.id AND t.number = e.attempt_number
   ), tasked AS (
     UPDATE tasks t SET status = task_status_of(e.status, false), updated_at = now(), output = e.output, failure = e.failure
@@ -184,13 +186,14 @@ BEGIN
       jsonb_build_object('status', e.status, 'output', e.output, 'failure', e.failure), e.last_snapshot, e.status
     FROM ended e
   )
-  SELECT e.id, e.generation, e.admission, e.attempt_number, e.last_seq, date_trunc('milliseconds', now()), NULL::jsonb FROM ended e;
+  SELECT array_agg(e.id), array_agg(e.generation), array_agg(e.admission), array_agg(e.attempt_number), array_agg(e.last_seq)
+  INTO run_ids, generations, admissions, attempts, seqs FROM ended e;
 
   IF cardinality(p_sessions) > 0 THEN
     SELECT array_agg(s.id) INTO v_freed FROM sessions s WHERE s.id = ANY (p_sessions)
       AND NOT EXISTS (SELECT FROM runs r WHERE r.id = s.current_run_id AND r.status IN ('queued', 'running', 'waiting'));
     IF v_freed IS NOT NULL THEN
-      RETURN QUERY SELECT NULL::text, NULL::integer, NULL::bigint, NULL::integer, NULL::integer, NULL::timestamptz, name_next(v_freed);
+      offers := name_next(v_freed);
     END IF;
   END IF;
 END $$;
@@ -208,61 +211,67 @@ CREATE FUNCTION claim_runs(p_node text, p_runs text[], p_admissions bigint[]) RE
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
-  v_epoch bigint;
-  v_alive boolean;
-  v_claimed text[] := '{}';
+  v_claimed integer;
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(74, 1);
-  SELECT f.epoch, EXISTS (SELECT FROM nodes n WHERE n.id = p_node AND n.status IN ('active', 'draining')) INTO v_epoch, v_alive
-  FROM fleet f WHERE f.id = 1;
+  -- a condition, which is evaluated without a statement of its own; what follows sees what was committed before the lock was had
+  IF pg_advisory_xact_lock_shared(74, 1) IS NULL THEN END IF;
+  RETURN QUERY
+  WITH moved AS (
+    UPDATE runs r SET
+      status = 'running', generation = r.generation + 1, admission = i.admission, node_id = p_node, scheduled = false, front = false,
+      attempt_number = r.attempt_number + 1, attempt_started_at = now(), started_at = coalesce(r.started_at, now()),
+      unnamed_beats = 0, last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1, flush = 0
+    FROM unnest(p_runs, p_admissions) AS i (run_id, admission)
+    WHERE r.id = i.run_id AND (r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
+      AND i.admission >> 32 = (SELECT f.epoch FROM fleet f WHERE f.id = 1)
+      AND EXISTS (SELECT FROM nodes n WHERE n.id = p_node AND n.status IN ('active', 'draining'))
+      AND (r.not_before IS NULL OR r.not_before <= now())
+      AND (r.started_at IS NOT NULL OR r.expires_at IS NULL OR r.expires_at > now())
+      AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))) IS TRUE
+    RETURNING r.id, r.admission, r.task_id, r.task_type, r.workspace_id, r.agent_id, r.agent_key, r.agent_version, r.session_id, r.lane,
+      r.generation, r.attempt_number, r.attempt_count, r.max_attempts, r.losses, r.hand_backs, r.last_seq, r.message, r.extra_system_prompt,
+      r.policy, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments, greatest(r.queued_at, r.not_before) AS ready_at, r.pool,
+      r.last_snapshot
+  ), opened AS (
+    INSERT INTO attempts (run_id, number, session_id, generation, admission, node_id, runtime, status)
+    SELECT m.id, m.attempt_number, m.session_id, m.generation, m.admission, p_node, m.pool, 'running' FROM moved m
+  ), tasked AS (
+    UPDATE tasks t SET status = 'running', updated_at = now() FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
+  ), noted AS (
+    INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status)
+    SELECT m.id, m.last_seq, m.attempt_number, 'run.started', jsonb_build_object('attempt', m.attempt_number, 'node_id', p_node),
+      m.last_snapshot, 'running'
+    FROM moved m
+  )
+  SELECT m.id, m.admission, 'claimed', m.task_id, m.task_type, m.workspace_id, m.agent_id, m.agent_key, m.agent_version, m.session_id, m.lane,
+    m.generation, m.attempt_number, m.attempt_count, m.max_attempts, m.losses, m.hand_backs, m.last_seq, date_trunc('milliseconds', now()),
+    m.message, m.extra_system_prompt, m.policy, m.timeout_ms, m.label, m.metadata, m.usage, m.traceparent, m.attachments, m.ready_at,
+    CASE WHEN m.session_id IS NOT NULL OR m.attempt_number > 1 THEN past_of_run(m.id, m.session_id, m.attempt_number) END
+  FROM moved m;
 
-  IF v_alive THEN
-    WITH moved AS (
-      UPDATE runs r SET
-        status = 'running', generation = r.generation + 1, admission = i.admission, node_id = p_node, scheduled = false, front = false,
-        attempt_number = r.attempt_number + 1, attempt_started_at = now(), started_at = coalesce(r.started_at, now()),
-        unnamed_beats = 0, last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1, flush = 0
-      FROM unnest(p_runs, p_admissions) AS i (run_id, admission)
-      WHERE r.id = i.run_id AND (r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
-        AND i.admission >> 32 = v_epoch AND (r.not_before IS NULL OR r.not_before <= now())
-        AND (r.started_at IS NOT NULL OR r.expires_at IS NULL OR r.expires_at > now())
-        AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))) IS TRUE
-      RETURNING r.id, r.task_id, r.session_id, r.generation, r.admission, r.attempt_number, r.pool, r.last_seq, r.last_snapshot
-    ), opened AS (
-      INSERT INTO attempts (run_id, number, session_id, generation, admission, node_id, runtime, status)
-      SELECT m.id, m.attempt_number, m.session_id, m.generation, m.admission, p_node, m.pool, 'running' FROM moved m
-    ), tasked AS (
-      UPDATE tasks t SET status = 'running', updated_at = now() FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
-    ), noted AS (
-      INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status)
-      SELECT m.id, m.last_seq, m.attempt_number, 'run.started', jsonb_build_object('attempt', m.attempt_number, 'node_id', p_node),
-        m.last_snapshot, 'running'
-      FROM moved m
-    )
-    SELECT coalesce(array_agg(m.id), '{}') INTO v_claimed FROM moved m;
-  END IF;
-  IF cardinality(v_claimed) < cardinality(p_runs) THEN
+  GET DIAGNOSTICS v_claimed = ROW_COUNT;
+  IF v_claimed < cardinality(p_runs) THEN
+    RETURN QUERY
+    SELECT i.run_id, i.admission,
+      CASE WHEN r.status = 'running' AND r.admission = i.admission AND r.node_id = p_node THEN 'mine'
+           WHEN r.status IN ('running', 'waiting') AND r.admission = i.admission THEN 'taken'
+           WHEN EXISTS (SELECT FROM nodes n WHERE n.id = p_node AND n.status IN ('active', 'draining')) THEN 'refused' ELSE 'node_dead' END,
+      r.task_id, r.task_type, r.workspace_id, r.agent_id, r.agent_key, r.agent_version, r.session_id, r.lane, r.generation, r.attempt_number,
+      r.attempt_count, r.max_attempts, r.losses, r.hand_backs, r.last_seq, date_trunc('milliseconds', r.attempt_started_at), r.message,
+      r.extra_system_prompt, r.policy, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments,
+      greatest(r.queued_at, r.not_before),
+      CASE WHEN r.session_id IS NOT NULL OR r.attempt_number > 1 THEN past_of_run(r.id, r.session_id, r.attempt_number) END
+    FROM unnest(p_runs, p_admissions) AS i (run_id, admission) LEFT JOIN runs r ON r.id = i.run_id
+    -- but for those that this very call claimed
+    WHERE (r.status = 'running' AND r.xmin = pg_current_xact_id()::xid) IS NOT TRUE;
     -- what this claim may not start, some other may: its slot is about to go, so the reconciler offers it within a second
     UPDATE runs r SET offerable_at = now() WHERE r.id = ANY (p_runs) AND (r.status = 'queued') IS TRUE;
   END IF;
-
-  RETURN QUERY
-  SELECT i.run_id, i.admission,
-    CASE WHEN i.run_id = ANY (v_claimed) THEN 'claimed'
-         WHEN r.status = 'running' AND r.admission = i.admission AND r.node_id = p_node THEN 'mine'
-         WHEN r.status IN ('running', 'waiting') AND r.admission = i.admission THEN 'taken'
-         WHEN v_alive THEN 'refused' ELSE 'node_dead' END,
-    r.task_id, r.task_type, r.workspace_id, r.agent_id, r.agent_key, r.agent_version, r.session_id, r.lane, r.generation, r.attempt_number,
-    r.attempt_count, r.max_attempts, r.losses, r.hand_backs, r.last_seq, date_trunc('milliseconds', r.attempt_started_at), r.message,
-    r.extra_system_prompt, r.policy, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments,
-    greatest(r.queued_at, r.not_before),
-    CASE WHEN r.session_id IS NOT NULL OR r.attempt_number > 1 THEN past_of_run(r.id, r.session_id, r.attempt_number) END
-  FROM unnest(p_runs, p_admissions) AS i (run_id, admission) LEFT JOIN runs r ON r.id = i.run_id;
 END $$;
 
 -- What came before an attempt, of its run and its session. A function of its own, so that a first attempt without a session pays nothing for it.
 CREATE FUNCTION past_of_run(p_run text, p_session text, p_attempt integer) RETURNS json
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql STABLE SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN json_build_object(
     'session_key', (SELECT s.key FROM sessions s WHERE s.id = p_session),
