@@ -103,6 +103,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   const consumers = () => taking
   const writer = new EventWriter(context, giveUp.signal)
   const holder = createRunHolder(context, {
+    places: Object.values(pools).reduce((sum, slots) => sum + slots, 0),
     signal: giveUp.signal,
     onUndecided: () => {
       for (const consumer of consumers()) void consumer.pause()

@@ -17,6 +17,8 @@ import { settleBatch, settledValue } from './settle-batch.ts'
 import { untilAnswered } from './until-answered.ts'
 
 export type HolderOptions = {
+  /** Runs that the worker holds at once at most. */
+  readonly places: number
   /** Aborts when the process gives up for good. */
   readonly signal: AbortSignal
   /** Postgres does not answer: take no more jobs until `onDecided`. */
@@ -45,12 +47,15 @@ export type FinishAt = Finish & {
 export type Finished = { readonly outcome: 'finished' | 'fenced'; readonly next: RunJob | null }
 
 const BATCH_MAX = 64
+/** Fewer are not worth being parted. */
+const BATCH_MIN = 8
 
 type ClaimFor = Claim & { readonly nodeId: string }
 type FinishAnswer = { readonly moved: boolean; readonly offers: Moves['offers'] }
 
 export function createRunHolder(context: EngineContext, options: HolderOptions): RunHolder {
   const { pool } = context.database
+  const max = batchMax(options.places)
   const ask = async <T>(statement: () => Promise<T>): Promise<T> => {
     const answer = await untilAnswered(statement, { signal: options.signal, onUndecided: options.onUndecided })
     options.onDecided()
@@ -72,7 +77,7 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
       }
       return claims.map((claim) => verdicts.get(claim) ?? NOT_ANSWERED)
     },
-    { max: BATCH_MAX, apart: (claim) => claim.runId },
+    { max, apart: (claim) => claim.runId },
   )
 
   const finisher = new Batcher<Finish, PromiseSettledResult<FinishAnswer>>(
@@ -88,7 +93,7 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
           offers: moves.offers.filter((offer) => offer.runId === runId || (index === 0 && !own.has(offer.runId))),
         }))
       }),
-    { max: BATCH_MAX, apart: (finish) => finish.runId },
+    { max, apart: (finish) => finish.runId },
   )
 
   async function end(finish: Finish): Promise<FinishAnswer> {
@@ -133,6 +138,12 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
     finish,
   }
 }
+
+/**
+ * Half of the places: under a backlog one half is then with Postgres while the other is with this process and the gate. In batches of all
+ * of them the places would go in step, each part of the fleet waiting for the next.
+ */
+const batchMax = (places: number): number => Math.min(BATCH_MAX, Math.max(BATCH_MIN, Math.ceil(places / 2)))
 
 const NOT_ANSWERED: PromiseSettledResult<ClaimVerdict> = {
   status: 'rejected',

@@ -134,6 +134,7 @@ export async function openStagedFleet(): Promise<StagedFleet> {
   const acceptor = createAcceptor(context)
   const giveUp = new AbortController()
   const holder = createRunHolder(context, {
+    places: 4,
     signal: giveUp.signal,
     onUndecided: () => undefined,
     onDecided: () => undefined,
