@@ -29,10 +29,9 @@ export function createReoffering(context: EngineContext): Reoffering {
 
   async function offerUnknown(runIds: readonly string[]): Promise<void> {
     for (let start = 0; start < runIds.length; start += PAGE) {
-      const answer = await withGate(() => context.gate.lookup(runIds.slice(start, start + PAGE)))
+      const answer = await withGate(() => context.gate.unknown(runIds.slice(start, start + PAGE)))
       if (answer === null || answer.kind === 'cold') return
-      const unknown = answer.runs.filter((run) => run.state === 'unknown').map((run) => run.runId)
-      const offers = await offersOf(pool, unknown)
+      const offers = await offersOf(pool, answer.runIds)
       if (offers.length > 0) context.report?.recovered?.('offer_lost', offers.length)
       await offerRuns(context, offers)
     }

@@ -87,6 +87,7 @@ export function stagedGate(gate: Gate, staging: Staging, onJobs: (admitted: read
     restore: (holdings) => run('gate.restore', () => gate.restore(holdings)),
     load: (what) => run('gate.load', () => gate.load(what)),
     state: () => run('gate.state', () => gate.state()),
+    unknown: (runIds) => run('gate.unknown', () => gate.unknown(runIds)),
     lookup: (runIds) => run('gate.lookup', () => gate.lookup(runIds)),
     audit: (cursor) => run('gate.audit', () => gate.audit(cursor)),
     cancelWake: (runId) => run('gate.cancelWake', () => gate.cancelWake(runId)),

@@ -27,6 +27,7 @@ import { setCapacities } from './scripts/set-capacities.ts'
 import { start } from './scripts/start.ts'
 import { state } from './scripts/state.ts'
 import { sweep } from './scripts/sweep.ts'
+import { unknown } from './scripts/unknown.ts'
 import { withdraw } from './scripts/withdraw.ts'
 
 const CALL_MS = 250
@@ -116,6 +117,7 @@ export const createGate = (options: GateOptions): Gate => {
     state: () => state(call, callMs),
     explain: (runId) => explain(call, callMs, runId),
     lookup: (runIds) => lookup(call, callMs, runIds),
+    unknown: (runIds) => unknown(call, callMs, runIds),
     classStats: (classKeys) => classStats(call, callMs, classKeys),
     counts: () => counts(call, callMs),
     demand: () => demand(call, callMs),

@@ -59,6 +59,8 @@ export type Gate = {
   explain(runId: string): Promise<GateAnswer<{ readonly explanation: GateExplanation | null }>>
   /** What the gate knows of each run, in the order asked. */
   lookup(runIds: readonly string[]): Promise<GateAnswer<{ readonly runs: readonly GateRun[] }>>
+  /** Those of the runs that the gate does not know in any state, in the order asked: what `lookup` says of many at less cost. */
+  unknown(runIds: readonly string[]): Promise<GateAnswer<{ readonly runIds: readonly string[] }>>
   /** What each class has running and waiting, in the order asked. */
   classStats(classKeys: readonly string[]): Promise<GateAnswer<{ readonly classes: readonly GateClassStats[] }>>
   /** The numbers of every pool. */

@@ -20,6 +20,7 @@ const expectCold = async (gate: Gate) => {
     gate.restore([holdingOf(place('a'), '1', slot.admission)]),
     gate.explain(run(1)),
     gate.lookup([run(1)]),
+    gate.unknown([run(1)]),
     gate.classStats([place('a').classKey]),
     gate.counts(),
     gate.audit(null),

@@ -77,6 +77,15 @@ test('a release that would keep places has as many runs started on its node, in 
   expect(await used(gate)).toBe(3)
 })
 
+test('unknown are the runs that are known in no state', async () => {
+  const { gate } = await openGate({ capacities: { none: 1 } })
+  const later = { ...offerOf(place('a'), 3), notBeforeMs: 60_000 + Date.now() }
+  const given = one(warm(await gate.offer([offerOf(place('a'), 1), offerOf(place('a'), 2), later])).admitted)
+  expect(await gate.unknown([5, 1, 2, 3, 4].map(run))).toEqual({ kind: 'warm', runIds: [run(5), run(4)] })
+  await gate.release([given], [])
+  expect(await gate.unknown([run(1), run(2)])).toEqual({ kind: 'warm', runIds: [run(1)] })
+})
+
 test('a place is kept in its own pool only', async () => {
   const { gate } = await openGate({ capacities: { none: 1, runc: 1 } })
   const first = one(warm(await gate.offer([offerOf(place('a'), 1), offerOf(place('a'), 2)])).admitted)
