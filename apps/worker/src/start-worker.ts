@@ -69,11 +69,10 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     metadata: Object.fromEntries([...holds].map(([pool, names]) => [`${HOLDS_KEY}${pool}`, names.join(',')])),
     version: VERSION,
   })
-  const nodeId = await registration.register()
   let broken: Error | null = null
 
   const beat = startBeat(
-    { databaseUrl: config.databaseUrl, nodeId },
+    { databaseUrl: config.databaseUrl },
     {
       onLost: (pair) => desk.lose(pair),
       onCancel: (pair, reason) => desk.cancel(pair, reason),
@@ -146,11 +145,14 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     logger.warn({ node_id: deadId }, 'declared dead; registering anew')
     desk.stopAll({ kind: 'lost' })
     void registration.register().then((id) => {
-      beat.renew(id)
+      beat.name(id)
       logger.info({ node_id: id }, 'registered anew')
     })
   }
 
+  await beat.ready
+  const nodeId = await registration.register()
+  beat.name(nodeId)
   const taking = Object.entries(pools).map(([pool, slots]) =>
     gate.consume(poolSchema.parse(pool), { concurrency: slots, process: (job, carries) => desk.take(job, carries) }),
   )

@@ -56,11 +56,12 @@ test('a job that arrives after a drain began is dropped untouched', async () => 
   }
   const gate = { ...fleet.gate, start: untouched }
   const beat = {
+    ready: Promise.resolve(),
+    name: untouched,
     hold: untouched,
     drop: untouched,
     claiming: untouched,
     claimed: untouched,
-    renew: untouched,
     draining: untouched,
     hurry: untouched,
     stop: untouched,

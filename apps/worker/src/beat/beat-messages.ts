@@ -2,7 +2,6 @@ import type { ClaimingPair, HeldPair } from '@muster/store'
 
 export type BeatOptions = {
   readonly databaseUrl: string
-  readonly nodeId: string
   /** Counted up by the main thread; one that stands still for 30 s hangs. */
   readonly turns: SharedArrayBuffer
 }
@@ -11,14 +10,16 @@ export type BeatOptions = {
 export type ToBeat =
   | { readonly type: 'hold' | 'drop'; readonly pair: HeldPair }
   | { readonly type: 'claiming' | 'claimed'; readonly pair: ClaimingPair }
+  /** Beats go on under this id; none goes out before the first. */
   | { readonly type: 'node'; readonly nodeId: string }
   | { readonly type: 'draining' }
   /** Beat now: the answer is awaited. */
   | { readonly type: 'hurry' }
   | { readonly type: 'stop' }
 
-/** To the main thread: what each beat was answered. */
+/** To the main thread: that the thread is there, then what each beat was answered. */
 export type FromBeat =
+  | { readonly type: 'ready' }
   | {
       readonly type: 'answer'
       readonly nodeId: string

@@ -21,7 +21,7 @@ if (port === null) throw new Error('the beat runs in a thread of a worker')
 const held = new Map<string, HeldPair>()
 const claiming = new Map<string, ClaimingPair>()
 const turns = new Int32Array(options.turns)
-let nodeId = options.nodeId
+let nodeId: string | null = null
 let phase: 'active' | 'draining' = 'active'
 let stopped = false
 let wake = new AbortController()
@@ -75,12 +75,13 @@ let toldCutOff = false
 let stillMs = 0
 let lastTurn = -1
 let roundBegan = performance.now()
+tell({ type: 'ready' })
 while (!stopped) {
   const began = performance.now()
   const roundMs = Math.min(began - roundBegan, ROUND_MS_MAX)
   roundBegan = began
   await watchMainThread(roundMs)
-  await beatOnce(roundMs)
+  if (nodeId !== null) await beatOnce(nodeId, roundMs)
   const rest = Math.max(0, EVERY_MS - (performance.now() - began))
   await delay(rest, undefined, { signal: wake.signal }).catch(() => undefined)
   if (wake.signal.aborted) wake = new AbortController()
@@ -88,8 +89,7 @@ while (!stopped) {
 await pool.end()
 port.close()
 
-async function beatOnce(roundMs: number): Promise<void> {
-  const saidAs = nodeId
+async function beatOnce(saidAs: string, roundMs: number): Promise<void> {
   try {
     const answer = await beatNode(pool, {
       nodeId: saidAs,

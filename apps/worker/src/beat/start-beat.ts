@@ -5,14 +5,16 @@ import type { FromBeat, ToBeat } from './beat-messages.ts'
 import { ToldPairs } from './told-pairs.ts'
 
 export type Beat = {
+  /** The thread is there and waits for the node's name; rejects when it broke instead. */
+  readonly ready: Promise<void>
+  /** From now on beats say that this node lives. */
+  name(nodeId: string): void
   /** From now on beats name the run as held. */
   hold(pair: HeldPair): void
   drop(pair: HeldPair): void
   /** From now on beats name the run as being claimed. To be said before the gate is asked. */
   claiming(pair: ClaimingPair): void
   claimed(pair: ClaimingPair): void
-  /** The node registered anew: beats go on under another id. */
-  renew(nodeId: string): void
   draining(): void
   /** Beats at once, for an answer that is awaited. */
   hurry(): void
@@ -33,18 +35,20 @@ const TURN_MS = 500
 /** How long changes gather before the thread hears of them: next to nothing beside the second between two beats. */
 const GATHER_MS = 20
 
-/** Starts the beat in a thread of its own. */
-export function startBeat(
-  options: { readonly databaseUrl: string; readonly nodeId: string },
-  listener: BeatListener,
-): Beat {
+/** Starts the beat in a thread of its own, whose loading may take longer than a node may be silent: name it once it is ready. */
+export function startBeat(options: { readonly databaseUrl: string }, listener: BeatListener): Beat {
   const turns = new SharedArrayBuffer(4)
   const turn = setInterval(() => Atomics.add(new Int32Array(turns), 0, 1), TURN_MS)
   const thread = new Worker(new URL('./beat-thread.ts', import.meta.url), { workerData: { ...options, turns } })
   let stopping = false
+  const ready = Promise.withResolvers<void>()
+  let onBroken: BeatListener['onBroken'] = ready.reject
 
   thread.on('message', (message: FromBeat) => {
     switch (message.type) {
+      case 'ready':
+        onBroken = listener.onBroken
+        return ready.resolve()
       case 'answer':
         for (const pair of message.lost) listener.onLost(pair)
         for (const { reason, ...pair } of message.cancel) listener.onCancel(pair, reason ?? 'cancelled')
@@ -57,9 +61,9 @@ export function startBeat(
         return listener.onTrouble(message.message)
     }
   })
-  thread.on('error', (error) => listener.onBroken(error instanceof Error ? error : new Error(String(error))))
+  thread.on('error', (error) => onBroken(error instanceof Error ? error : new Error(String(error))))
   thread.on('exit', (code) => {
-    if (!stopping) listener.onBroken(new Error(`the beat ended with ${code}`))
+    if (!stopping) onBroken(new Error(`the beat ended with ${code}`))
   })
 
   let gathering: NodeJS.Timeout | null = null
@@ -83,11 +87,12 @@ export function startBeat(
     if (messages.length > 0) thread.postMessage(messages)
   }
   return {
+    ready: ready.promise,
+    name: (nodeId) => tell([{ type: 'node', nodeId }]),
     hold: (pair) => held.begin(pair),
     drop: (pair) => held.end(pair),
     claiming: (pair) => claiming.begin(pair),
     claimed: (pair) => claiming.end(pair),
-    renew: (nodeId) => tell([{ type: 'node', nodeId }]),
     draining: () => tell([{ type: 'draining' }]),
     hurry: () => tell([{ type: 'hurry' }]),
     async stop() {
