@@ -32,8 +32,8 @@ export type BeatListener = {
 }
 
 const TURN_MS = 500
-/** How long changes gather before the thread hears of them: next to nothing beside the second between two beats. */
-const GATHER_MS = 20
+/** How long changes gather before the thread hears of them: little beside the second between two beats. */
+const GATHER_MS = 100
 
 /** Starts the beat in a thread of its own, whose loading may take longer than a node may be silent: name it once it is ready. */
 export function startBeat(options: { readonly databaseUrl: string }, listener: BeatListener): Beat {
