@@ -1,6 +1,6 @@
-import { RUN_STATUSES } from '@muster/contracts'
+import { idPattern, RUN_STATUSES } from '@muster/contracts'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import {
   addUsage,
   admissionOf,
@@ -66,6 +66,22 @@ test('ids of one kind sort by the order in which they were made', () => {
   const ids = Array.from({ length: 1000 }, () => newId('run'))
   expect([...ids].sort()).toEqual(ids)
   expect(new Set(ids).size).toBe(ids.length)
+})
+
+test('an id begins with the time in Crockford base 32, and a clock that stands still or goes back takes nothing from the order', () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(9999, 11, 31) })
+  try {
+    const first = newId('run')
+    expect(first).toMatch(idPattern('run'))
+    expect(first.slice(4, 14)).toBe('76ez6fk000')
+    const second = newId('run')
+    expect(second.slice(0, 22)).toBe(first.slice(0, 22))
+    expect(second > first).toBe(true)
+    vi.setSystemTime(Date.UTC(2020, 0, 1))
+    expect(newId('run') > second).toBe(true)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('a run is over exactly where nothing follows', () => {
