@@ -6,15 +6,13 @@ import {
   acceptCommands,
   ensureClasses,
   type NewClass,
-  type Offer,
-  offersOf,
   type SessionRef,
 } from '@muster/store'
 import { acceptInOrder, isStale, unpinned } from './accept-in-order.ts'
-import { acceptedOffer, acceptedRun, acceptedTask } from './accepted-view.ts'
+import { AcceptedOffers } from './accepted-offers.ts'
+import { acceptedView } from './accepted-view.ts'
 import type { EngineContext } from './engine-context.ts'
 import { FleetHolds } from './fleet-holds.ts'
-import { offerRuns } from './offer-runs.ts'
 import { prepareCommand, type WorkspaceRef } from './prepare-command.ts'
 import type { QueueLimits } from './queue-limits.ts'
 import { AgentResolver } from './resolve-agent.ts'
@@ -67,7 +65,7 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
   const agents = new AgentResolver(context.database)
   const holds = new FleetHolds(context.database.pool)
   const classes = new Set<string>()
-  const batcher = new Batcher<AcceptItem, PromiseSettledResult<AcceptVerdict>>((items) => commit(context, items), {
+  const batcher = new Batcher<AcceptItem, Settled>(commitAndOffer, {
     max: BATCH_MAX,
     lanes: 2,
     overtakeMs: OVERTAKE_MS,
@@ -76,38 +74,29 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
       item.idempotency_key === null ? null : JSON.stringify([item.workspace_id, item.agent_id, item.idempotency_key]),
   })
   // Two at a time, beside single commands: a request with many keeps its order by sending one statement after the other.
-  const many = new Batcher<readonly AcceptItem[], readonly PromiseSettledResult<AcceptVerdict>[]>(
-    (batches) => Promise.all(batches.map((items) => commit(context, items))),
+  const many = new Batcher<readonly AcceptItem[], readonly Settled[]>(
+    (batches) => Promise.all(batches.map(commitAndOffer)),
     { max: 1, lanes: 2, waitingMax: WAITING_MANY_MAX },
   )
   const classer = new Batcher<AcceptItem, string>((items) => knowClasses(items), { max: 500 })
-  const offerer = new Batcher<Offer, boolean>(
-    async (offers) => {
-      const offered = await offerRuns(context, offers)
-      return offers.map(() => offered)
-    },
-    { max: 500 },
-  )
-  const underway = new Set<Promise<unknown>>()
+  const offers = new AcceptedOffers(context)
 
-  function offer(offers: readonly Offer[]): void {
-    for (const each of offers) {
-      const sent: Promise<unknown> = offerer
-        .add(each)
-        .catch((error: unknown) => context.log.warn({ err: error, run_id: each.runId }, 'an offer failed'))
-        .then(() => underway.delete(sent))
-      underway.add(sent)
-    }
+  async function commitAndOffer(items: readonly AcceptItem[]): Promise<readonly Settled[]> {
+    const settled = await commit(context, items)
+    offers.add(items, settled)
+    return settled
   }
 
   async function accept(request: AcceptRequest): Promise<Accepted> {
     const begun = performance.now()
-    const accepted = await decide(request).catch((error: unknown) => {
+    try {
+      const accepted = await decide(request)
+      report(request, accepted.outcome, begun)
+      return accepted
+    } catch (error) {
       report(request, refusalOf(error), begun)
       throw error
-    })
-    report(request, accepted.outcome, begun)
-    return accepted
+    }
   }
 
   async function acceptAll(requests: readonly AcceptRequest[]): Promise<readonly PromiseSettledResult<Accepted>[]> {
@@ -116,7 +105,7 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
       max: BATCH_MAX,
       pins: PINS_MAX,
       prepare,
-      commit: (items) => send(items, (sent) => many.add(sent)),
+      commit: (items) => sendSeated(items, queues, commitMany),
       answer,
       forget: ({ workspace, command }) => agents.forget(workspace.id, command.agent),
     })
@@ -136,9 +125,7 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
   async function decide(request: AcceptRequest): Promise<Accepted> {
     for (let pinned = 0; pinned < PINS_MAX; pinned++) {
       const item = await prepare(request)
-      const [sent] = await send([item], ([only = item]) => Promise.all([batcher.add(only)]))
-      if (sent === undefined) break
-      const verdict = settledValue(sent)
+      const verdict = settledValue(await sendOne(item))
       if (!isStale(verdict)) return answer(item, verdict)
       agents.forget(request.workspace.id, request.command.agent)
     }
@@ -164,31 +151,32 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
     return items.map((item) => item.class_key)
   }
 
-  /** Commits what finds room in its queues and has a class. */
-  function send(items: readonly AcceptItem[], commitAll: typeof many.add) {
-    return sendSeated(items, queues, async (seated) => {
-      const unknown = seated.filter((item) => !classes.has(item.class_key))
-      if (unknown.length > 0) await Promise.all(unknown.map((item) => classer.add(item)))
-      return commitAll(seated)
-    })
+  /** Commits a command, once it has found room in its queues; where nobody has a limit, that is not asked. */
+  function sendOne(item: AcceptItem): Promise<Settled> {
+    return queues === null || queues.areUnlimited ? commitOne(item) : commitSeated(item, queues)
+  }
+
+  async function commitSeated(item: AcceptItem, limits: QueueLimits): Promise<Settled> {
+    const [sent] = await sendSeated([item], limits, (seated) => Promise.all(seated.map(commitOne)))
+    if (sent === undefined) throw new Error('a command was not answered')
+    return sent
+  }
+
+  function commitOne(item: AcceptItem): Promise<Settled> {
+    return classes.has(item.class_key) ? batcher.add(item) : classer.add(item).then(() => batcher.add(item))
+  }
+
+  async function commitMany(items: readonly AcceptItem[]): Promise<readonly Settled[]> {
+    const unknown = items.filter((item) => !classes.has(item.class_key))
+    if (unknown.length > 0) await Promise.all(unknown.map((item) => classer.add(item)))
+    return many.add(items)
   }
 
   function answer(item: AcceptItem, verdict: AcceptVerdict): Accepted {
     switch (verdict.outcome) {
-      case 'accepted': {
-        const first = acceptedOffer(item, verdict)
-        if (first !== null) offer([first])
+      case 'accepted':
+      case 'repeated':
         return acceptedAnswer(item, verdict)
-      }
-      case 'repeated': {
-        // The first try was committed and its answer lost: whether it was offered is unknown, so it is offered again.
-        const again = offersOf(context.database.pool, [verdict.run_id])
-          .then(offer)
-          .catch(() => undefined)
-          .finally(() => underway.delete(again))
-        underway.add(again)
-        return acceptedAnswer(item, verdict)
-      }
       case 'deduplicated':
         return {
           outcome: 'deduplicated',
@@ -212,13 +200,11 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
   return {
     accept,
     acceptAll,
-    async settled() {
-      // an offer may be looked up first, and is then one more
-      while (underway.size > 0) await Promise.allSettled(underway)
-    },
+    settled: () => offers.settled(),
   }
 }
 
+type Settled = PromiseSettledResult<AcceptVerdict>
 type Outcome = Accepted['outcome'] | ErrorCode
 
 const refusalOf = (error: unknown): ErrorCode => (error instanceof AppError ? error.code : 'internal_error')
@@ -238,17 +224,14 @@ function acceptedAnswer(item: AcceptItem, verdict: AcceptVerdict): Accepted {
     verdict.session_id === null || verdict.session_key === null
       ? null
       : { id: verdict.session_id, key: verdict.session_key, agent_id: item.agent_id, agent_key: item.agent_key }
-  return { outcome: 'accepted', task: acceptedTask(item, verdict), run: acceptedRun(item, verdict), session }
+  return { outcome: 'accepted', ...acceptedView(item, verdict), session }
 }
 
 /**
  * Commits a batch; after a lost connection again, with the same ids, since the first try may have been committed. It may even be under
  * way still: then the second waits for it and is refused for its ids, and the third reads what is there.
  */
-function commit(
-  context: EngineContext,
-  batch: readonly AcceptItem[],
-): Promise<readonly PromiseSettledResult<AcceptVerdict>[]> {
+function commit(context: EngineContext, batch: readonly AcceptItem[]): Promise<readonly Settled[]> {
   const send = (items: readonly AcceptItem[], sent: 'first' | 'again') =>
     acceptCommands(context.database.pool, items, { sent })
   return settleBatch(batch, async (items) => {

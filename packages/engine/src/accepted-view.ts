@@ -2,9 +2,13 @@ import type { Run, Task } from '@muster/contracts'
 import { NO_USAGE, taskStatusOf } from '@muster/core'
 import type { AcceptItem, AcceptVerdict, Offer } from '@muster/store'
 
-/** The task as it stands right after its acceptance. */
-export function acceptedTask(item: AcceptItem, verdict: AcceptVerdict): Task {
+/** The task and its run as they stand right after their acceptance. */
+export function acceptedView(item: AcceptItem, verdict: AcceptVerdict): { readonly task: Task; readonly run: Run } {
   const at = verdict.accepted_at.toISOString()
+  return { task: acceptedTask(item, verdict, at), run: acceptedRun(item, verdict, at) }
+}
+
+function acceptedTask(item: AcceptItem, verdict: AcceptVerdict, at: string): Task {
   return {
     id: item.task_id,
     workspace_id: item.workspace_id,
@@ -25,8 +29,7 @@ export function acceptedTask(item: AcceptItem, verdict: AcceptVerdict): Task {
   }
 }
 
-/** The run as it stands right after its acceptance. */
-export function acceptedRun(item: AcceptItem, verdict: AcceptVerdict): Run {
+function acceptedRun(item: AcceptItem, verdict: AcceptVerdict, at: string): Run {
   return {
     id: item.run_id,
     task_id: item.task_id,
@@ -48,7 +51,7 @@ export function acceptedRun(item: AcceptItem, verdict: AcceptVerdict): Run {
     timeout_ms: item.timeout_ms,
     not_before: verdict.not_before?.toISOString() ?? null,
     expires_at: verdict.expires_at?.toISOString() ?? null,
-    queued_at: verdict.accepted_at.toISOString(),
+    queued_at: at,
     started_at: null,
     ended_at: null,
     node_id: null,

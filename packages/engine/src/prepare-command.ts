@@ -20,7 +20,8 @@ export async function prepareCommand(
 ): Promise<AcceptItem> {
   const terms = policyTermsOf(agent, command.policy)
   const { policy } = terms
-  const faults = unsupportedPolicy(policy, terms.named, await holds.for(policy))
+  const held = isEmpty(policy.named_resources) ? null : await holds.for(policy)
+  const faults = unsupportedPolicy(policy, terms.named, held)
   if (faults.length > 0)
     throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
   const lane = command.lane ?? DEFAULT_LANE
