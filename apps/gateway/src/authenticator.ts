@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { Access } from '@muster/contracts'
 import { AppError } from '@muster/core'
 import { type Database, findKeyOwner, findWorkspaceCaller, type WorkspaceCaller } from '@muster/store'
@@ -16,13 +15,13 @@ export type Credentials = { readonly authorization: string | null; readonly work
 /** Says in whose name a request acts. */
 export class Authenticator {
   readonly #database: Database
-  readonly #adminDigest: Buffer
+  readonly #adminDigest: string
   readonly #keys = new ExpiringCache<WorkspaceCaller>(CACHE)
   readonly #workspaces = new ExpiringCache<WorkspaceCaller>(CACHE)
 
   constructor(database: Database, adminToken: string) {
     this.#database = database
-    this.#adminDigest = Buffer.from(hashApiKey(adminToken))
+    this.#adminDigest = hashApiKey(adminToken)
   }
 
   /** The workspace of a request, null where the route needs none. Throws 401, 403, or `unavailable` when a key cannot be looked up. */
@@ -33,16 +32,14 @@ export class Authenticator {
     const token = BEARER.exec(authorization)?.[1]
     if (token === undefined) throw new AppError('invalid_api_key', 'the header Authorization must read: Bearer mst_…')
     const digest = hashApiKey(token)
-    if (timingSafeEqual(Buffer.from(digest), this.#adminDigest))
-      return access === 'admin' ? null : this.#workspace(workspace ?? DEFAULT_WORKSPACE)
-    const caller = await this.#keyOwner(token, digest)
+    if (digest === this.#adminDigest) return access === 'admin' ? null : this.#workspace(workspace ?? DEFAULT_WORKSPACE)
+    const caller = isApiKeySecret(token) ? await this.#keyOwner(digest) : null
     if (caller === null) throw new AppError('invalid_api_key', 'this API key is unknown or revoked')
     if (access === 'admin') throw new AppError('forbidden', 'this needs the admin token')
     return caller
   }
 
-  async #keyOwner(token: string, digest: string): Promise<WorkspaceCaller | null> {
-    if (!isApiKeySecret(token)) return null
+  #keyOwner(digest: string): Promise<WorkspaceCaller | null> {
     return this.#keys.get(digest, () => findKeyOwner(this.#database, Buffer.from(digest, 'hex')))
   }
 

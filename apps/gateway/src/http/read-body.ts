@@ -13,28 +13,31 @@ export async function readBody(request: Request, bytesMax: number): Promise<unkn
   return parseJson(decode(bytes))
 }
 
-async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
+function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
   const length = request.headers.get('content-length')
   if (length !== null && Number(length) > bytesMax) throw tooLarge(bytesMax)
-  if (length !== null && request.headers.get('transfer-encoding') === null)
-    return new Uint8Array(await readWhole(request))
-  if (request.body === null) return new Uint8Array()
+  return length !== null && request.headers.get('transfer-encoding') === null
+    ? readWhole(request)
+    : readChunks(request, bytesMax)
+}
+
+async function readWhole(request: Request): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await request.arrayBuffer())
+  } catch (cause) {
+    throw new AppError('invalid_request', 'the body ended before its announced length', { cause })
+  }
+}
+
+async function readChunks({ body }: Request, bytesMax: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request.body) {
+  for await (const chunk of body ?? []) {
     size += chunk.byteLength
     if (size > bytesMax) throw tooLarge(bytesMax)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
-}
-
-async function readWhole(request: Request): Promise<ArrayBuffer> {
-  try {
-    return await request.arrayBuffer()
-  } catch (cause) {
-    throw new AppError('invalid_request', 'the body ended before its announced length', { cause })
-  }
 }
 
 const tooLarge = (bytesMax: number): AppError =>
