@@ -2,7 +2,7 @@ import { newId } from '@muster/core'
 import { createAgent, deleteAgent } from '@muster/store'
 import { until } from '@muster/testkit'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { cancelRun, EventWriter, releaseSession, requeueTask, startSlot } from '../src/index.ts'
+import { cancelRun, createAcceptor, EventWriter, releaseSession, requeueTask, startSlot } from '../src/index.ts'
 import { FAILED, openStagedFleet, type StagedFleet, SUCCEEDED } from './staged-fleet.ts'
 
 let fleet: StagedFleet
@@ -31,6 +31,36 @@ test('one unstorable command fails by itself, and those of its batch are accepte
     'rejected',
     'fulfilled',
   ])
+})
+
+test('what is committed together is offered together, without what was refused', async () => {
+  const agent = await fleet.agent()
+  const workspace = { id: agent.workspace_id, key: 'any' }
+  const offered: string[][] = []
+  const acceptor = createAcceptor({
+    ...fleet.context,
+    gate: {
+      ...fleet.gate,
+      offer: (offers) => {
+        offered.push(offers.map((each) => each.runId))
+        return fleet.gate.offer(offers)
+      },
+    },
+  })
+  const accept = (message: string) =>
+    acceptor.accept({ workspace, command: { agent: agent.key, message }, idempotencyKey: null })
+  await accept('the class is known from here on')
+  await acceptor.settled()
+  const answers = await Promise.allSettled(['one', 'two', `three${NUL}`].map(accept))
+  const pair = await Promise.all(['four', 'five'].map(accept))
+  await acceptor.settled()
+  const runs = pair.map((answer) => (answer.outcome === 'accepted' ? answer.run.id : null))
+  expect(offered.at(-1)).toEqual(runs)
+  const accepted = answers.flatMap((answer) =>
+    answer.status === 'fulfilled' && answer.value.outcome === 'accepted' ? [answer.value.run.id] : [],
+  )
+  expect(accepted.length).toBe(2)
+  expect(offered.slice(1, -1).flat().toSorted()).toEqual(accepted.toSorted())
 })
 
 test('an accept whose first try is still under way when it is sent again is accepted once', async () => {
