@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 import type { Access } from '@muster/contracts'
 import { AppError } from '@muster/core'
 import { type Database, findKeyOwner, findWorkspaceCaller, type WorkspaceCaller } from '@muster/store'
@@ -15,13 +16,13 @@ export type Credentials = { readonly authorization: string | null; readonly work
 /** Says in whose name a request acts. */
 export class Authenticator {
   readonly #database: Database
-  readonly #adminDigest: string
+  readonly #adminDigest: Buffer
   readonly #keys = new ExpiringCache<WorkspaceCaller>(CACHE)
   readonly #workspaces = new ExpiringCache<WorkspaceCaller>(CACHE)
 
   constructor(database: Database, adminToken: string) {
     this.#database = database
-    this.#adminDigest = hashApiKey(adminToken)
+    this.#adminDigest = Buffer.from(hashApiKey(adminToken))
   }
 
   /** The workspace of a request, null where the route needs none. Throws 401, 403, or `unavailable` when a key cannot be looked up. */
@@ -32,7 +33,9 @@ export class Authenticator {
     const token = BEARER.exec(authorization)?.[1]
     if (token === undefined) throw new AppError('invalid_api_key', 'the header Authorization must read: Bearer mst_…')
     const digest = hashApiKey(token)
-    if (digest === this.#adminDigest) return access === 'admin' ? null : this.#workspace(workspace ?? DEFAULT_WORKSPACE)
+    // how much of the digest is right would tell a guesser which tokens to try
+    if (timingSafeEqual(Buffer.from(digest), this.#adminDigest))
+      return access === 'admin' ? null : this.#workspace(workspace ?? DEFAULT_WORKSPACE)
     const caller = isApiKeySecret(token) ? await this.#keyOwner(digest) : null
     if (caller === null) throw new AppError('invalid_api_key', 'this API key is unknown or revoked')
     if (access === 'admin') throw new AppError('forbidden', 'this needs the admin token')
