@@ -1,6 +1,7 @@
 import type { Attachment, AttachmentInfo, JsonObject, Policy, Pool } from '@muster/contracts'
 import { z } from 'zod'
 import { executeOne, type Queryable } from './statement.ts'
+import { textArray } from './text-array.ts'
 
 /** A command made ready for the batch: validated, its agent and class resolved, its ids made. */
 export type AcceptItem = {
@@ -107,14 +108,14 @@ export async function acceptCommands(
   const more = items.map(moreOf)
   const row = await executeOne(on, STATEMENT, [
     templates.columns,
-    templates.policies,
+    textArray(templates.policies),
     [...templates.agents.keys()],
     [...templates.agents.values()],
     likes,
-    items.map((item) => item.task_id),
-    items.map((item) => item.run_id),
-    items.map((item) => item.message),
-    more.some((one) => one !== null) ? more : [],
+    textArray(items.map((item) => item.task_id)),
+    textArray(items.map((item) => item.run_id)),
+    textArray(items.map((item) => item.message)),
+    textArray(more.some((one) => one !== null) ? more : []),
     sent === 'again' ? 'all' : items.some(isLookedUp) ? 'some' : 'none',
   ])
   const odd = new Map(row.odd?.map(({ n, ...verdict }) => [n, verdict]))

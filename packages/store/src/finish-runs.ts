@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type Moves, movesSchema } from './moves.ts'
 import { offerSchema } from './offer.ts'
 import { executeOne, type Queryable } from './statement.ts'
+import { textArray } from './text-array.ts'
 import { timestamp } from './timestamp.ts'
 
 const FINISH = {
@@ -68,12 +69,14 @@ async function endRuns(on: Queryable, finishes: readonly Finish[]): Promise<Ende
     return like
   })
   const row = await executeOne(on, END, [
-    inOrder.map((finish) => finish.runId),
+    textArray(inOrder.map((finish) => finish.runId)),
     inOrder.map((finish) => finish.generation),
-    inOrder.map(({ end }) => (end.output === null || end.output === undefined ? null : JSON.stringify(end.output))),
+    textArray(
+      inOrder.map(({ end }) => (end.output === undefined || end.output === null ? null : JSON.stringify(end.output))),
+    ),
     likes,
-    [...kinds.keys()],
-    inOrder.flatMap(({ sessionId }) => sessionId ?? []),
+    textArray([...kinds.keys()]),
+    textArray(inOrder.flatMap(({ sessionId }) => sessionId ?? [])),
   ])
   const { at, run_ids, generations, admissions, attempts, seqs } = row
   const ends = new Map(finishes.map((finish) => [finish.runId, finish.end]))
