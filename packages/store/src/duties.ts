@@ -22,11 +22,15 @@ const MEND = {
   row: z.object({ offers: z.array(offerSchema) }),
 }
 const IDS = z.object({ id: z.string() })
+const MAY_BE_OFFERED = `r.status = 'queued' AND r.offerable_at > now() - interval '30 seconds'
+      AND (r.not_before IS NULL OR r.not_before <= now() + interval '10 minutes')
+      AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))`
 const RECENT = {
   name: 'recently_offerable',
-  text: `(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.offerable_at > now() - interval '30 seconds'
-      AND (r.not_before IS NULL OR r.not_before <= now() + interval '10 minutes')
-      AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id)) LIMIT 5000)
+  // from both ends: what was lost just now is found at once however many wait, and what was not looked at meanwhile before it is too old
+  text: `(SELECT r.id FROM runs r WHERE ${MAY_BE_OFFERED} ORDER BY r.offerable_at DESC, r.id DESC LIMIT 4000)
+    UNION
+    (SELECT r.id FROM runs r WHERE ${MAY_BE_OFFERED} ORDER BY r.offerable_at, r.id LIMIT 1000)
     UNION
     (SELECT r.id FROM sessions s JOIN runs r ON r.id = s.current_run_id
       WHERE s.current_run_id IS NOT NULL AND s.named_at > now() - interval '30 seconds' AND r.status = 'queued'
@@ -107,7 +111,7 @@ export const makeDue = async (on: Queryable, limit: number): Promise<readonly Of
 export const mendSessions = async (on: Queryable, sessionIds: readonly string[]): Promise<readonly Offer[]> =>
   (await executeOne(on, MEND, [sessionIds])).offers
 
-/** Ids of runs that became offerable in the last 30 s or become due within ten minutes. */
+/** Ids of runs that became offerable in the last 30 s or become due within ten minutes; of too many the newest, and some of the oldest. */
 export const recentlyOfferable = async (on: Queryable): Promise<readonly string[]> =>
   (await execute(on, RECENT, [])).map((row) => row.id)
 
