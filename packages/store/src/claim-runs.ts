@@ -3,11 +3,13 @@ import {
   attachmentInfoSchema,
   keptObjectSchema,
   keptValueSchema,
+  type Policy,
   policySchema,
   usageSchema,
 } from '@muster/contracts'
 import { z } from 'zod'
 import { AgentVersions } from './agent-versions.ts'
+import { ParsedTexts } from './parsed-texts.ts'
 import { execute, type Queryable } from './statement.ts'
 
 /** What came before a claim, in its run and its session. */
@@ -45,7 +47,8 @@ const heldSchema = z.object({
   started_at: z.date(),
   message: z.string(),
   extra_system_prompt: z.string().nullable(),
-  policy: policySchema,
+  /** As text: the policies of most runs are alike, and are read once. */
+  policy: z.string(),
   timeout_ms: z.int(),
   label: z.string().nullable(),
   metadata: keptObjectSchema,
@@ -62,7 +65,8 @@ const heldSchema = z.object({
 })
 
 /** A run as its claimer holds it: all that an execution needs. */
-export type ClaimedRun = Readonly<Omit<z.infer<typeof heldSchema>, 'past' | 'ready_at'>> & {
+export type ClaimedRun = Readonly<Omit<z.infer<typeof heldSchema>, 'past' | 'ready_at' | 'policy'>> & {
+  readonly policy: Policy
   readonly config: AgentConfig
   readonly session_key: string | null
   /** Since when the run could have started. */
@@ -85,6 +89,8 @@ const STATEMENT = {
   }),
 }
 type Row = z.infer<typeof STATEMENT.row>
+
+const POLICIES = new ParsedTexts(policySchema)
 
 /** What is known even of a run that cannot be read. */
 const keySchema = z.object({
@@ -136,8 +142,9 @@ function verdictOf(row: Row, versions: AgentVersions): ClaimVerdict {
   if (row.verdict !== 'claimed' && row.verdict !== 'mine') return { verdict: row.verdict }
   const key = keySchema.parse(row)
   const [run, config] = [heldSchema.safeParse(row), versions.of(key)]
-  const error = run.error ?? config.error
-  if (!run.success || !config.success)
+  const policy = POLICIES.of(run.data?.policy ?? 'null')
+  const error = run.error ?? config.error ?? policy.error
+  if (!run.success || !config.success || !policy.success)
     return {
       verdict: 'unreadable',
       generation: key.generation,
@@ -147,5 +154,8 @@ function verdictOf(row: Row, versions: AgentVersions): ClaimVerdict {
   const { past, ready_at, ...facts } = run.data
   const { named_at, ...before } = past ?? NO_PAST
   const readyAt = named_at !== null && named_at > ready_at ? named_at : ready_at
-  return { verdict: row.verdict, run: { ...facts, ...before, ready_at: readyAt, config: config.data } }
+  return {
+    verdict: row.verdict,
+    run: { ...facts, ...before, ready_at: readyAt, policy: policy.data, config: config.data },
+  }
 }

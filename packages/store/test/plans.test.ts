@@ -11,7 +11,7 @@ import {
 } from '../src/index.ts'
 import { openRoad, type Road, succeeded } from './road-fixture.ts'
 
-const BACKLOG = 2000
+const BACKLOG = 8000
 const BATCH = 20
 
 let road: Road
@@ -95,6 +95,7 @@ test('plans that were made while the tables were empty read what a batch names, 
   )
   const before = await readSoFar()
   await pass(BATCH)
-  // two claims, two appends and two ends read some rows of each run; one pass over what is queued or held would read a thousand more
-  expect((await readSoFar()) - before).toBeLessThan(BATCH * 60)
+  // two claims, two appends and two ends read some rows of each run, and more of their dead versions the busier the server is; one pass
+  // over what is queued or held would read half of the backlog
+  expect((await readSoFar()) - before).toBeLessThan(BACKLOG / 3)
 })

@@ -205,7 +205,7 @@ CREATE FUNCTION claim_runs(p_node text, p_runs text[], p_admissions bigint[]) RE
   run_id text, admission bigint, verdict text, task_id text, task_type text, workspace_id text, agent_id text, agent_key text,
   agent_version integer, session_id text, lane text, generation integer, attempt_number integer, attempt_count integer,
   max_attempts integer, losses integer, hand_backs integer, seq integer, started_at timestamptz, message text, extra_system_prompt text,
-  policy jsonb, timeout_ms integer, label text, metadata jsonb, usage jsonb, traceparent text, attachments jsonb, ready_at timestamptz,
+  policy text, timeout_ms integer, label text, metadata jsonb, usage jsonb, traceparent text, attachments jsonb, ready_at timestamptz,
   past json
 )
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
@@ -245,7 +245,7 @@ BEGIN
   )
   SELECT m.id, m.admission, 'claimed', m.task_id, m.task_type, m.workspace_id, m.agent_id, m.agent_key, m.agent_version, m.session_id, m.lane,
     m.generation, m.attempt_number, m.attempt_count, m.max_attempts, m.losses, m.hand_backs, m.last_seq, date_trunc('milliseconds', now()),
-    m.message, m.extra_system_prompt, m.policy, m.timeout_ms, m.label, m.metadata, m.usage, m.traceparent, m.attachments, m.ready_at,
+    m.message, m.extra_system_prompt, m.policy::text, m.timeout_ms, m.label, m.metadata, m.usage, m.traceparent, m.attachments, m.ready_at,
     CASE WHEN m.session_id IS NOT NULL OR m.attempt_number > 1 THEN past_of_run(m.id, m.session_id, m.attempt_number) END
   FROM moved m;
 
@@ -258,7 +258,7 @@ BEGIN
            WHEN EXISTS (SELECT FROM nodes n WHERE n.id = p_node AND n.status IN ('active', 'draining')) THEN 'refused' ELSE 'node_dead' END,
       r.task_id, r.task_type, r.workspace_id, r.agent_id, r.agent_key, r.agent_version, r.session_id, r.lane, r.generation, r.attempt_number,
       r.attempt_count, r.max_attempts, r.losses, r.hand_backs, r.last_seq, date_trunc('milliseconds', r.attempt_started_at), r.message,
-      r.extra_system_prompt, r.policy, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments,
+      r.extra_system_prompt, r.policy::text, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments,
       greatest(r.queued_at, r.not_before),
       CASE WHEN r.session_id IS NOT NULL OR r.attempt_number > 1 THEN past_of_run(r.id, r.session_id, r.attempt_number) END
     FROM unnest(p_runs, p_admissions) AS i (run_id, admission) LEFT JOIN runs r ON r.id = i.run_id
