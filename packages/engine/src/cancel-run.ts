@@ -1,9 +1,9 @@
 import { cancelRun as cancelInStore } from '@muster/store'
-import { admit } from './admit.ts'
 import { afterCommit } from './after-commit.ts'
 import type { EngineContext } from './engine-context.ts'
 import { offerRuns } from './offer-runs.ts'
 import { publishEvents } from './publish-events.ts'
+import { tellGate } from './tell-gate.ts'
 import { withGate } from './with-gate.ts'
 
 /**
@@ -18,7 +18,7 @@ export async function cancelRun(
   const { outcome, offers, events } = await cancelInStore(context.database.pool, runId, cause.code, cause.reason)
   await afterCommit(context, async () => {
     if (outcome === 'cancelled') {
-      await admit(context, () => context.gate.withdraw([runId]))
+      await tellGate(() => context.gate.withdraw([runId]))
       await offerRuns(context, offers)
     } else if (outcome === 'requested') await withGate(() => context.gate.cancelWake(runId))
   })

@@ -1,8 +1,8 @@
 import type { Admission } from '@muster/core'
 import type { Gate, GateSlot } from '@muster/gate'
 import { burnAdmission, type Held, heldRuns, nodeStates, offersOf } from '@muster/store'
-import { admit } from './admit.ts'
 import type { EngineContext } from './engine-context.ts'
+import { tellGate } from './tell-gate.ts'
 import { withGate } from './with-gate.ts'
 
 const STALE_AFTER_MS = 5000
@@ -45,7 +45,7 @@ export function createSlotComparer(context: EngineContext): SlotComparer {
       )
       context.report?.leaked?.(1)
       const offers = await offersOf(pool, [slot.runId])
-      await admit(context, () => context.gate.release([{ runId: slot.runId, admission: slot.admission }], offers))
+      await tellGate(() => context.gate.release([{ runId: slot.runId, admission: slot.admission }], offers))
     }
   }
 
@@ -56,7 +56,7 @@ export function createSlotComparer(context: EngineContext): SlotComparer {
     if (twice.length === 0) return
     context.log.warn({ run_ids: twice.map((each) => each.runId) }, 'running runs without a slot get one')
     context.report?.restored?.(twice.length)
-    await admit(context, () =>
+    await tellGate(() =>
       context.gate.restore(
         twice.map(({ offer, runId, admission, nodeId }) => ({ ...offer, runId, admission, nodeId })),
       ),

@@ -7,9 +7,9 @@ import {
   recentlyOfferable,
   runStates,
 } from '@muster/store'
-import { admit } from './admit.ts'
 import type { EngineContext } from './engine-context.ts'
 import { offerRuns } from './offer-runs.ts'
+import { tellGate } from './tell-gate.ts'
 import { withGate } from './with-gate.ts'
 
 const PAGE = 1000
@@ -55,7 +55,7 @@ export function createReoffering(context: EngineContext): Reoffering {
       gateCursor = known.cursor
       const states = new Map((await runStates(pool, known.runIds)).map((row) => [row.id, row.status]))
       const over = known.runIds.filter((runId) => states.get(runId) !== 'queued')
-      if (over.length > 0) await admit(context, () => context.gate.withdraw(over))
+      if (over.length > 0) await tellGate(() => context.gate.withdraw(over))
     },
   }
 }

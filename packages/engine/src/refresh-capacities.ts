@@ -1,9 +1,9 @@
 import { poolCapacities } from '@muster/store'
-import { admit } from './admit.ts'
 import type { EngineContext } from './engine-context.ts'
+import { tellGate } from './tell-gate.ts'
 
 /** Tells the gate how many slots the living, non-draining nodes offer; what that makes room for is sent off. */
 export async function refreshCapacities(context: EngineContext): Promise<void> {
   const capacities = await poolCapacities(context.database.pool)
-  await admit(context, () => context.gate.setCapacities(capacities))
+  await tellGate(() => context.gate.setCapacities(capacities))
 }

@@ -4,7 +4,6 @@ import type { Admitted, GateKeep } from '@muster/gate'
 import type { Offer } from '@muster/store'
 import type { EngineContext } from './engine-context.ts'
 import { pause } from './pause.ts'
-import { sendJobs } from './send-jobs.ts'
 import { withGate } from './with-gate.ts'
 
 /** The place that a run leaves: on which node, in which pool. */
@@ -23,8 +22,8 @@ const REPEAT_FOR_MS = 10_000
 const REPEAT_MS = 100
 
 /**
- * Frees the slots of runs that this worker no longer runs, offers what their sessions named, and sends off what the gate admits; what comes
- * at once goes in one call. Each is answered the run that its place was given to, started and to be claimed, or null. Repeated while the gate
+ * Frees the slots of runs that this worker no longer runs, offers what their sessions named, and lets the gate give what is free; what comes at
+ * once goes in one call. Each is answered the run that its place was given to, started and to be claimed, or null. Repeated while the gate
  * is cold or away: a rebuild may have loaded the slot. Past ten seconds the reconciler is left to free it. Never rejects.
  */
 export function createSlotReleaser(context: EngineContext): (release: SlotRelease) => Promise<RunJob | null> {
@@ -48,10 +47,7 @@ async function releaseSlots(
   for (;;) {
     try {
       const reply = await withGate(() => context.gate.release(releases, offers, keep))
-      if (reply !== null && reply.kind === 'warm') {
-        await sendJobs(context, reply.admitted)
-        return shareOut(releases, keep, reply.kept)
-      }
+      if (reply !== null && reply.kind === 'warm') return shareOut(releases, keep, reply.kept)
     } catch (error) {
       context.log.error({ err: error, ...runs }, 'the gate refused to free slots; the reconciler will')
       return none

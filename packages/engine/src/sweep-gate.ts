@@ -1,5 +1,4 @@
 import type { EngineContext } from './engine-context.ts'
-import { sendJobs } from './send-jobs.ts'
 import { withGate } from './with-gate.ts'
 
 export type GateCondition = 'warm' | 'cold' | 'away'
@@ -8,7 +7,5 @@ export type GateCondition = 'warm' | 'cold' | 'away'
 export async function sweepGate(context: EngineContext): Promise<GateCondition> {
   const reply = await withGate(() => context.gate.sweep())
   if (reply === null) return 'away'
-  if (reply.kind === 'cold') return 'cold'
-  await sendJobs(context, reply.admitted)
-  return 'warm'
+  return reply.kind
 }

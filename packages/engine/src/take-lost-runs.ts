@@ -1,7 +1,7 @@
 import { type Moves, takeLost } from '@muster/store'
-import { admit } from './admit.ts'
 import type { EngineContext } from './engine-context.ts'
 import { publishEvents } from './publish-events.ts'
+import { tellGate } from './tell-gate.ts'
 
 const PAGE = 200
 
@@ -24,6 +24,6 @@ export async function takeLostRuns(context: EngineContext, lossesMax: number): P
 /** Frees the slots of runs that Postgres moved, offers what it named, and shows the events. */
 export async function freeMoved(context: EngineContext, moves: Moves): Promise<void> {
   const releases = moves.moved.map(({ runId, admission }) => ({ runId, admission }))
-  await admit(context, () => context.gate.release(releases, moves.offers))
+  await tellGate(() => context.gate.release(releases, moves.offers))
   await publishEvents(context, moves.events)
 }

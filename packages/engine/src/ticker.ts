@@ -1,6 +1,5 @@
 import { GateFault } from '@muster/gate'
 import { ageNodes, configurationSince, expireRuns, makeDue, markDuties, readEpoch, takeTick } from '@muster/store'
-import { admit } from './admit.ts'
 import { createSlotComparer } from './compare-slots.ts'
 import type { EngineContext } from './engine-context.ts'
 import { offerRuns } from './offer-runs.ts'
@@ -11,6 +10,7 @@ import { refreshCapacities } from './refresh-capacities.ts'
 import { createRetention } from './retention.ts'
 import { type GateCondition, sweepGate } from './sweep-gate.ts'
 import { takeLostRuns } from './take-lost-runs.ts'
+import { tellGate } from './tell-gate.ts'
 import { withGate } from './with-gate.ts'
 
 export const DUTIES = [
@@ -116,7 +116,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
 
   async function deliverConfiguration(): Promise<void> {
     const { entries, asOf } = await configurationSince(pool, configuredUntil)
-    if (entries.length === 0 || (await admit(context, () => context.gate.configure(entries))))
+    if (entries.length === 0 || (await tellGate(() => context.gate.configure(entries))))
       configuredUntil = new Date(asOf.getTime() - OVERLAP_MS)
   }
 
@@ -140,7 +140,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     await duty('expiry', async () => {
       const moves = await expireRuns(pool, PAGE)
       if (moves.moved.length === 0) return
-      await admit(context, () => context.gate.withdraw(moves.moved.map((each) => each.runId)))
+      await tellGate(() => context.gate.withdraw(moves.moved.map((each) => each.runId)))
       await offerRuns(context, moves.offers)
       await publishEvents(context, moves.events)
     })

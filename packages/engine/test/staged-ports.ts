@@ -1,4 +1,4 @@
-import { type Admitted, type Gate, GateFault, GateUnavailable } from '@muster/gate'
+import { type Admitted, type Gate, GateFault, type GateReply, GateUnavailable } from '@muster/gate'
 import type { Database } from '@muster/store'
 
 /**
@@ -71,20 +71,26 @@ export function stagedDatabase(database: Database, staging: Staging): Database {
   return { ...database, pool: staged }
 }
 
-/** The same gate through the staging; jobs are handed to `onJobs` instead of BullMQ. */
+/** The same gate through the staging; what the jobs carry, which nobody takes, is handed to `onJobs`. */
 export function stagedGate(gate: Gate, staging: Staging, onJobs: (admitted: readonly Admitted[]) => void): Gate {
   const { run } = staging
+  const admitting = async <Reply extends GateReply>(step: StepName, call: () => Promise<Reply>): Promise<Reply> =>
+    run(step, async () => {
+      const reply = await call()
+      if (reply.kind === 'warm') onJobs(reply.admitted)
+      return reply
+    })
   return {
     ...gate,
-    offer: (offers) => run('gate.offer', () => gate.offer(offers)),
-    withdraw: (runIds) => run('gate.withdraw', () => gate.withdraw(runIds)),
-    next: () => run('gate.next', () => gate.next()),
+    offer: (offers) => admitting('gate.offer', () => gate.offer(offers)),
+    withdraw: (runIds) => admitting('gate.withdraw', () => gate.withdraw(runIds)),
+    next: () => admitting('gate.next', () => gate.next()),
     start: (starts, nodeId) => run('gate.start', () => gate.start(starts, nodeId)),
-    release: (releases, offers, keep) => run('gate.release', () => gate.release(releases, offers, keep)),
-    sweep: () => run('gate.sweep', () => gate.sweep()),
-    configure: (entries) => run('gate.configure', () => gate.configure(entries)),
-    setCapacities: (capacities) => run('gate.setCapacities', () => gate.setCapacities(capacities)),
-    restore: (holdings) => run('gate.restore', () => gate.restore(holdings)),
+    release: (releases, offers, keep) => admitting('gate.release', () => gate.release(releases, offers, keep)),
+    sweep: () => admitting('gate.sweep', () => gate.sweep()),
+    configure: (entries) => admitting('gate.configure', () => gate.configure(entries)),
+    setCapacities: (capacities) => admitting('gate.setCapacities', () => gate.setCapacities(capacities)),
+    restore: (holdings) => admitting('gate.restore', () => gate.restore(holdings)),
     load: (what) => run('gate.load', () => gate.load(what)),
     state: () => run('gate.state', () => gate.state()),
     unknown: (runIds) => run('gate.unknown', () => gate.unknown(runIds)),
@@ -92,9 +98,5 @@ export function stagedGate(gate: Gate, staging: Staging, onJobs: (admitted: read
     audit: (cursor) => run('gate.audit', () => gate.audit(cursor)),
     cancelWake: (runId) => run('gate.cancelWake', () => gate.cancelWake(runId)),
     live: { ...gate.live, publish: (events) => run('gate.publish', () => gate.live.publish(events)) },
-    enqueue: (admitted) =>
-      run('gate.enqueue', async () => {
-        onJobs(admitted)
-      }),
   }
 }

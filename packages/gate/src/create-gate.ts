@@ -49,7 +49,7 @@ export const createGate = (options: GateOptions): Gate => {
   const silentMs = Math.max(callMs, workerMs) + 1000
   const scripts = openConnection(redisUrl, failFast(silentMs), report('scripts'))
   const streams = openConnection(redisUrl, failFast(silentMs), report('live'))
-  const producer = openConnection(redisUrl, failFast(silentMs), report('queues'))
+  const viewer = openConnection(redisUrl, failFast(silentMs), report('queues'))
   const loader = openConnection(redisUrl, failFast(loadMs + 1000), report('load'))
 
   const breakerOf = ({ runId, redis }: RedisConnection): Breaker =>
@@ -57,17 +57,13 @@ export const createGate = (options: GateOptions): Gate => {
       runId()
       await withDeadline(redis.ping(), callMs, 'probe')
     })
-  const [scriptsBreaker, streamsBreaker, producerBreaker] = [
-    breakerOf(scripts),
-    breakerOf(streams),
-    breakerOf(producer),
-  ]
+  const [scriptsBreaker, streamsBreaker] = [breakerOf(scripts), breakerOf(streams)]
   const metaKey = `${fleetKey}:gate`
   const call = createScriptCaller(scripts, scriptsBreaker.guard, metaKey, options.now)
   // Slow calls say nothing about the quick ones: they pass the breaker by.
   const slowCall = createScriptCaller(loader, (_, slow) => slow(), metaKey, options.now)
 
-  const queues = openJobQueues(producer, jobsPrefix, report('queues'))
+  const queues = openJobQueues(viewer, jobsPrefix, report('queues'))
   const channels = createChannels(redisUrl, report('channels'))
   const cancelChannel = `${fleetKey}:cancel`
 
@@ -89,14 +85,13 @@ export const createGate = (options: GateOptions): Gate => {
 
   return {
     connected: async (timeoutMs) => {
-      const all = [scripts, streams, producer, loader].map((connection) => connection.connected(timeoutMs))
+      const all = [scripts, streams, viewer, loader].map((connection) => connection.connected(timeoutMs))
       return (await Promise.all(all)).every(Boolean)
     },
 
     breakers: () => ({
       scripts: stateOf(scriptsBreaker),
       live: stateOf(streamsBreaker),
-      queues: stateOf(producerBreaker),
     }),
 
     offer: (offers) => offer(call, callMs, offers),
@@ -131,8 +126,6 @@ export const createGate = (options: GateOptions): Gate => {
     recount: () => recount(slowCall, loadMs),
     sweepOldEpochs,
 
-    enqueue: (admitted) =>
-      admitted.length === 0 ? Promise.resolve() : guarded(producerBreaker, 'enqueue', () => queues.add(admitted)),
     queues: queues.all,
     consume: (pool, how) => consumeJobs(redisUrl, jobsPrefix, pool, how, report(`consumer ${pool}`)),
 
@@ -146,10 +139,10 @@ export const createGate = (options: GateOptions): Gate => {
       }),
 
     close: async () => {
-      for (const breaker of [scriptsBreaker, streamsBreaker, producerBreaker]) breaker.stop()
+      for (const breaker of [scriptsBreaker, streamsBreaker]) breaker.stop()
       channels.close()
       await withDeadline(queues.close(), CLOSE_MS, 'close').catch(report('queues'))
-      for (const connection of [scripts, streams, producer, loader]) connection.close()
+      for (const connection of [scripts, streams, viewer, loader]) connection.close()
     },
   }
 }

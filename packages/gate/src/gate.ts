@@ -4,17 +4,17 @@ import type { Queue } from 'bullmq'
 import type { GateConfig, GateLoad, PoolCapacities } from './gate-config.ts'
 import type { GateClassStats, GateExplanation, GateMiscount, GatePoolCounts, GateRun, GateSlot } from './gate-facts.ts'
 import type { GateHolding, GateKeep, GateOffer, GateRelease, GateStart } from './gate-offer.ts'
-import type { Admitted, GateAnswer, GateReply, Released } from './gate-reply.ts'
+import type { GateAnswer, GateReply, Released } from './gate-reply.ts'
 
 /**
  * The fair gate of a fleet, and the fleet's queues and live events. Each method is one script, idempotent and safe to repeat but `load`;
- * each rejects with `GateUnavailable` when Redis does not answer in time. Whoever is answered `admitted` passes it to `enqueue`.
+ * each rejects with `GateUnavailable` when Redis does not answer in time. A script that gives a slot adds the BullMQ job that carries it.
  */
 export type Gate = {
   /** True as soon as Redis is connected; false when it is not within the time. */
   connected(timeoutMs: number): Promise<boolean>
   /** Whether calls over each connection are made, or fail at once because Redis did not answer lately. */
-  breakers(): Readonly<Record<'scripts' | 'live' | 'queues', 'closed' | 'open'>>
+  breakers(): Readonly<Record<'scripts' | 'live', 'closed' | 'open'>>
 
   /** Parks runs (or lets those not yet due wait for their time). A run that the gate knows in any state is left as it is. */
   offer(offers: readonly GateOffer[]): Promise<GateReply>
@@ -81,9 +81,7 @@ export type Gate = {
   /** Removes what earlier epochs left behind; `load` begins it by itself. Answers the number of keys removed. */
   sweepOldEpochs(): Promise<number>
 
-  /** Adds one BullMQ job per admission; one that exists is left as it is. */
-  enqueue(admitted: readonly Admitted[]): Promise<void>
-  /** The BullMQ queue of each pool, to look at (Bull Board). Jobs are added by `enqueue` only. */
+  /** The BullMQ queue of each pool, to look at (Bull Board). Jobs are added by the scripts only. */
   queues(): readonly Queue[]
   /** Takes a pool's jobs. `process` is never called twice at once for one job id unless BullMQ redelivers it. */
   consume(pool: Pool, options: ConsumeOptions): JobConsumer

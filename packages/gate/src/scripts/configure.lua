@@ -1,4 +1,4 @@
--- include: opening record node path writes tree flush run choice admit
+-- include: opening record node path writes tree flush run choice bullmq jobs admit
 -- Promise: each node has the newest configuration it was ever given; an older or equal version changes nothing. What has started runs on.
 -- ARGV[3]: {entries: [{node, limit, weight, paused, version}]}, all text; limit '' for none, paused '0' or '1'
 -- Reply: see admit_and_reply; the result is [applied].

@@ -1,4 +1,4 @@
--- include: opening record node path writes tree flush run choice admit
+-- include: opening record node path writes tree flush run choice bullmq jobs admit
 -- Promise: the slots of exactly these admissions are free, once; then the offers are parked and free slots are given.
 -- A stale admission, or one released before, frees nothing.
 -- ARGV[3]: {releases: [{run, admission}], offers, places: see offer.lua, keep: see admit.lua, or absent}, the admission as text

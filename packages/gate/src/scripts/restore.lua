@@ -1,4 +1,4 @@
--- include: opening record node path writes tree flush run choice admit
+-- include: opening record node path writes tree flush run choice bullmq jobs admit
 -- Promise: each running run has a started slot of its admission or of a newer one, over any limit. An admission of an epoch that this
 -- gate has not reached changes nothing. A run that waits here is no longer offered.
 -- ARGV[3]: {holdings: [{run, admission, node, class, lane, workspace, pool, job}]}, the admission as text

@@ -1,4 +1,4 @@
--- include: opening record node path writes tree flush run choice admit
+-- include: opening record node path writes tree flush run choice bullmq jobs admit
 -- Promise: reservations past their time are back at the head of their class, due runs are parked, tags of nodes that hold slots are
 -- brought up to date each second, free slots are given, and idle nodes whose tag is not ahead are forgotten. Each bounded per call; a tick repeats it.
 -- ARGV[3]: {}

@@ -1,4 +1,4 @@
--- include: opening record node path writes tree flush run choice admit
+-- include: opening record node path writes tree flush run choice bullmq jobs admit
 -- Promise: the runs no longer wait and hold no reservation. A started slot is left alone: its worker or the reconciler releases it.
 -- ARGV[3]: {runs: [run]}
 -- Reply: see admit_and_reply; the result is empty.

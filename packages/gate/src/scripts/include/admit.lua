@@ -1,4 +1,5 @@
--- Gives free slots: the fair choice at every level, pools taking turns. Needs choice.lua, flush.lua and run.lua.
+-- Gives free slots: the fair choice at every level, pools taking turns. Needs choice.lua, flush.lua, jobs.lua and
+-- run.lua.
 -- O(depth x log n) for each admission.
 local admitted, given = {}, {}
 local cut = 0
@@ -40,7 +41,7 @@ local function take_heads()
   return ids
 end
 
--- Slots are reserved until a job was carried to a node. `keep` = {node, pools = {pool = number}}: so many are started on that node at once.
+-- Slots are reserved until their job was carried to a node. `keep` = {node, pools = {pool = number}}: so many are started on that node at once.
 local function reserve_all(keep)
   local ids = take_heads()
   read_runs(ids)
@@ -77,10 +78,13 @@ local function admit(keep)
   if #given > 0 then reserve_all(keep) end
 end
 
--- Ends a script that admits. Reply: 'warm', cut (0 or 1), [run, admission, pool, job name, 'reserved' or 'started', ...], and the script's
+-- Ends a script that admits. The jobs come last: were BullMQ to fail, what was written stands, and the reservations run out. Reply: 'warm', cut (0 or 1), [run, admission, pool, job name, 'reserved' or 'started', ...], and the script's
 -- own result.
 local function admit_and_reply(result, keep)
   admit(keep)
   flush()
+  for k = 1, #admitted, 5 do
+    if admitted[k + 4] == 'reserved' then add_job(unpack(admitted, k, k + 3)) end
+  end
   return { 'warm', cut, admitted, result }
 end
