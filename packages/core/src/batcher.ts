@@ -10,6 +10,8 @@ export type BatcherOptions<Item> = {
    * that hangs holds nobody up for longer.
    */
   readonly overtakeMs?: number
+  /** When an item departs that finds nothing in flight: with what else this turn of the event loop brings, or at once. */
+  readonly departs?: 'after the turn' | 'at once'
   /** Past so many items that wait, `add` rejects with `unavailable`, so that a server that hangs does not fill the memory. */
   readonly waitingMax?: number
   /** Items with one key never share a batch. */
@@ -25,6 +27,7 @@ export class Batcher<Item, Result> {
   readonly #max: number
   readonly #lanes: number
   readonly #overtakeMs: number
+  readonly #departs: 'after the turn' | 'at once'
   readonly #waitingMax: number
   readonly #apart: (item: Item) => string | null
   #waiting: Entry<Item, Result>[] = []
@@ -37,6 +40,7 @@ export class Batcher<Item, Result> {
     this.#max = options.max
     this.#lanes = options.lanes ?? 1
     this.#overtakeMs = options.overtakeMs ?? 0
+    this.#departs = options.departs ?? 'after the turn'
     this.#waitingMax = options.waitingMax ?? Number.POSITIVE_INFINITY
     this.#apart = options.apart ?? (() => null)
   }
@@ -59,6 +63,10 @@ export class Batcher<Item, Result> {
       return
     }
     if (this.#departure !== 'none') clearTimeout(this.#departure)
+    if (this.#departs === 'at once' && this.#flying === 0) {
+      this.#depart()
+      return
+    }
     this.#departure = 'soon'
     setImmediate(() => this.#depart())
   }

@@ -4,7 +4,10 @@ import { acceptedOffer } from './accepted-view.ts'
 import type { EngineContext } from './engine-context.ts'
 import { offerRuns } from './offer-runs.ts'
 
-/** Offers what was accepted to the gate, in the background: those of a batch together, and after what is answered in the same turn. */
+/**
+ * Offers what was accepted to the gate, in the background: those of a batch together, and before its commands are answered, since the way to
+ * a start is the longer one.
+ */
 export class AcceptedOffers {
   readonly #context: EngineContext
   readonly #offerer: Batcher<readonly Offer[], boolean>
@@ -17,7 +20,7 @@ export class AcceptedOffers {
         const offered = await offerRuns(context, batches.flat())
         return batches.map(() => offered)
       },
-      { max: 500 },
+      { max: 500, departs: 'at once' },
     )
   }
 
