@@ -35,10 +35,10 @@ test.each([
   ['a reference that is missing', 'ALTER TABLE api_keys DROP CONSTRAINT api_keys_workspace_id_fkey', 'ADD CONSTRAINT'],
   [
     'another primary key',
-    'ALTER TABLE attempts DROP CONSTRAINT attempts_pkey',
-    'ADD CONSTRAINT "attempts_pkey" PRIMARY KEY',
+    'ALTER TABLE ended_attempts DROP CONSTRAINT ended_attempts_pkey',
+    'ADD CONSTRAINT "ended_attempts_pkey" PRIMARY KEY',
   ],
-  ['a table that is missing', 'DROP TABLE attempts', 'CREATE TABLE "attempts"'],
+  ['a table that is missing', 'DROP TABLE removed_folders', 'CREATE TABLE "removed_folders"'],
   ['one too many', 'CREATE TABLE extra (id text PRIMARY KEY)', 'DROP TABLE "extra"'],
 ])('%s is drift', async (_, change, told) => {
   await using database = await createDatabase(postgres.url)

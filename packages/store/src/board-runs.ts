@@ -13,7 +13,7 @@ const SHOWN = `r.id, r.task_id, r.session_id, r.workspace_id, r.agent_key, r.age
   r.generation, r.attempt_number, r.max_attempts, r.priority, r.label, left(r.message, ${MESSAGE_CHARS}) AS message,
   length(r.message) > ${MESSAGE_CHARS} AS message_cut, r.node_id, r.queued_at, r.not_before, r.started_at, r.ended_at, r.cancel_requested_at,
   left(r.output::text, ${OUTPUT_CHARS}) AS output, r.failure, t.status AS task_status, t.run_id = r.id AS current,
-  (SELECT e.data FROM (SELECT e.seq, e.type, e.data FROM events e WHERE e.run_id = r.id ORDER BY e.seq DESC LIMIT ${PROGRESS_EVENTS}) e
+  (SELECT e.data FROM (SELECT e.seq, e.type, e.data FROM noted_events e WHERE e.run_id = r.id ORDER BY e.seq DESC LIMIT ${PROGRESS_EVENTS}) e
     WHERE e.type = 'agent.progress' ORDER BY e.seq DESC LIMIT 1) AS progress`
 const ROW = z.object({
   id: z.string(),

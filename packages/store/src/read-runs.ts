@@ -1,8 +1,8 @@
-import { type Attempt, attemptSchema, keptObjectSchema, keptValueSchema, type Run, runSchema } from '@muster/contracts'
+import { keptObjectSchema, keptValueSchema, type Run, runSchema } from '@muster/contracts'
 import { NO_USAGE } from '@muster/core'
 import type { Database } from './database.ts'
 import { firstIdAt } from './first-id-at.ts'
-import type { Attempt as AttemptRow, Run as RunRow } from './generated/client.ts'
+import type { Run as RunRow } from './generated/client.ts'
 import { type ListFilter, whereAgent, whereText } from './list-filter.ts'
 import { ordinaryRead } from './ordinary-read.ts'
 import { type Page, type PageRequest, pageFrom } from './page.ts'
@@ -56,32 +56,6 @@ export async function listRuns(
   )
   return pageFrom(rows, page, (row) => row.id, runOf)
 }
-
-/** The attempts of a run, newest first; `before` is a number. */
-export async function listAttempts({ prisma }: Database, runId: string, page: PageRequest): Promise<Page<Attempt>> {
-  const rows = await ordinaryRead(() =>
-    prisma.attempt.findMany({
-      where: { runId, ...(page.before === null ? {} : { number: { lt: Number(page.before) } }) },
-      orderBy: { number: 'desc' },
-      take: page.limit + 1,
-    }),
-  )
-  return pageFrom(rows, page, (row) => String(row.number), attemptOf)
-}
-
-const attemptOf = (row: AttemptRow): Attempt =>
-  attemptSchema.parse({
-    number: row.number,
-    generation: row.generation,
-    node_id: row.nodeId,
-    runtime: row.runtime,
-    status: row.status,
-    started_at: row.startedAt.toISOString(),
-    ended_at: row.endedAt?.toISOString() ?? null,
-    exit_code: row.exitCode,
-    failure: row.failure,
-    limits: row.limits,
-  })
 
 const runOf = (row: RunRow): Run =>
   RESOURCE.parse({

@@ -16,7 +16,7 @@ const RUNS = {
 }
 const LINES = {
   name: 'log_lines',
-  text: `SELECT run_id, attempt, seq, at, data ->> 'stream' AS stream, data ->> 'text' AS text FROM events
+  text: `SELECT run_id, attempt, seq, at, data ->> 'stream' AS stream, data ->> 'text' AS text FROM noted_events
     WHERE run_id = $1 AND seq > $2 AND seq <= $3 AND type = 'agent.log' ORDER BY seq LIMIT $4`,
   row: logLineSchema.extend({ at: timestamp }),
 }

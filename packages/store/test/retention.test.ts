@@ -117,7 +117,7 @@ describe('tasks', () => {
   test('a removal that is cut short is gone on with, and a long log goes by parts', async () => {
     const { task_id, run_id } = await ended()
     await road.database.pool.query(
-      `INSERT INTO events (run_id, seq, type, data) SELECT $1, n, 'agent.delta', '{}' FROM generate_series(4, 300) n`,
+      `INSERT INTO noted_events (run_id, seq, type, data) SELECT $1, n, 'agent.delta', '{}' FROM generate_series(4, 300) n`,
       [run_id],
     )
     await age()

@@ -176,6 +176,7 @@ CREATE TABLE runs (
   expires_at          timestamptz,
   -- since when it may be offered, as far as its session and its time let it; of a queued run never null
   offerable_at        timestamptz,
+  accepted_at         timestamptz NOT NULL DEFAULT now(),
   queued_at           timestamptz NOT NULL DEFAULT now(),
   started_at          timestamptz,
   attempt_started_at  timestamptz,
@@ -191,6 +192,9 @@ CREATE TABLE runs (
   label               text,
   metadata            jsonb NOT NULL,
   last_seq            integer NOT NULL DEFAULT 1,
+  -- the event and the snapshot that say that its last attempt began
+  started_seq         integer NOT NULL DEFAULT 0,
+  started_snapshot    integer NOT NULL DEFAULT 0,
   -- the last append of the attempt: its number, its first event and the snapshot before it, so that a repeated append is recognized
   flush               integer NOT NULL DEFAULT 0,
   flush_seq           integer NOT NULL DEFAULT 0,
@@ -215,26 +219,37 @@ CREATE INDEX runs_label ON runs (label COLLATE "C", id DESC) WHERE label IS NOT 
 -- Two runs of a session can never be held at once, whatever else goes wrong.
 CREATE UNIQUE INDEX runs_session_held ON runs (session_id) WHERE status IN ('running', 'waiting');
 
-CREATE TABLE attempts (
-  run_id     text COLLATE "C" NOT NULL,
-  number     integer NOT NULL,
-  session_id text COLLATE "C",
-  generation integer NOT NULL,
-  admission  bigint NOT NULL,
-  node_id    text COLLATE "C" NOT NULL,
-  runtime    text NOT NULL,
-  status     text NOT NULL,
-  started_at timestamptz NOT NULL DEFAULT now(),
-  ended_at   timestamptz,
-  exit_code  integer,
-  failure    jsonb,
-  limits     jsonb NOT NULL DEFAULT '{}',
+-- The attempts that are over. That of a held run is told by the run itself.
+CREATE TABLE ended_attempts (
+  run_id           text COLLATE "C" NOT NULL,
+  number           integer NOT NULL,
+  session_id       text COLLATE "C",
+  generation       integer NOT NULL,
+  admission        bigint NOT NULL,
+  node_id          text COLLATE "C" NOT NULL,
+  runtime          text NOT NULL,
+  status           text NOT NULL,
+  started_at       timestamptz NOT NULL,
+  -- the event and the snapshot that say so
+  started_seq      integer NOT NULL,
+  started_snapshot integer NOT NULL,
+  ended_at         timestamptz NOT NULL,
+  exit_code        integer,
+  failure          jsonb,
+  limits           jsonb NOT NULL,
   PRIMARY KEY (run_id, number)
-) WITH (fillfactor = 50);
-CREATE INDEX attempts_session ON attempts (session_id, started_at) WHERE session_id IS NOT NULL;
+);
+CREATE INDEX ended_attempts_session ON ended_attempts (session_id, started_at) WHERE session_id IS NOT NULL;
 
--- What happened in a run, in order. Some of it is a snapshot besides: the run's status from then on, or a state that its agent saved.
-CREATE TABLE events (
+CREATE VIEW attempts AS
+  SELECT run_id, number, session_id, generation, admission, node_id, runtime, status, started_at, ended_at, exit_code, failure, limits
+  FROM ended_attempts
+  UNION ALL
+  SELECT id, attempt_number, session_id, generation, admission, node_id, pool, 'running', attempt_started_at, NULL, NULL, NULL, '{}'::jsonb
+  FROM runs WHERE status IN ('running', 'waiting');
+
+-- The events of runs that nothing else tells, in order. Some are a snapshot besides: a status of the run, or a state that its agent saved.
+CREATE TABLE noted_events (
   run_id   text COLLATE "C" NOT NULL,
   seq      integer NOT NULL,
   attempt  integer,
@@ -247,6 +262,24 @@ CREATE TABLE events (
   state    jsonb,
   PRIMARY KEY (run_id, seq)
 );
+
+-- All that happened in a run, in order: when it was accepted, started and ended is read from its own row and its attempts'.
+CREATE VIEW events AS
+  SELECT run_id, seq, attempt, type, at, data, snapshot, status, state FROM noted_events
+  UNION ALL
+  SELECT id, 1, NULL, 'run.queued', date_trunc('milliseconds', accepted_at), '{}'::jsonb, 1, 'queued', NULL FROM runs
+  UNION ALL
+  SELECT run_id, started_seq, number, 'run.started', date_trunc('milliseconds', started_at),
+    jsonb_build_object('attempt', number, 'node_id', node_id), started_snapshot, 'running', NULL
+  FROM ended_attempts
+  UNION ALL
+  SELECT id, started_seq, attempt_number, 'run.started', date_trunc('milliseconds', attempt_started_at),
+    jsonb_build_object('attempt', attempt_number, 'node_id', node_id), started_snapshot, 'running', NULL
+  FROM runs WHERE status IN ('running', 'waiting')
+  UNION ALL
+  SELECT id, last_seq, nullif(attempt_number, 0), 'run.finished', date_trunc('milliseconds', ended_at),
+    jsonb_build_object('status', status, 'output', output, 'failure', failure), last_snapshot, status, NULL
+  FROM runs WHERE status NOT IN ('queued', 'running', 'waiting');
 
 -- Snapshots have the order of their events, so that they are read by the key of these.
 CREATE VIEW snapshots AS SELECT run_id, snapshot AS seq, attempt, status, state, at, seq AS event_seq FROM events WHERE snapshot IS NOT NULL;

@@ -45,7 +45,7 @@ BEGIN
 END $$;
 
 -- Moves runs whose rows (and sessions) the caller has locked. A held run with a cancel asked ends cancelled, whatever was aimed at.
--- Closes the attempt, moves the task, writes the event and the snapshot, names the next run of each session that became free.
+-- Keeps the attempt, moves the task, notes the event and the snapshot, names the next run of each session that became free.
 -- Answers {moved: [{run_id, status, generation, admission}], events: [event], offers: [offer]}.
 CREATE FUNCTION move_runs(p_items jsonb) RETURNS jsonb
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
@@ -57,7 +57,7 @@ DECLARE
   v_offers jsonb := '[]';
 BEGIN
   WITH aim AS (
-    SELECT i.*, r.status AS old_status, (r.cancel_requested_at IS NOT NULL AND r.status <> 'queued') AS cancelling,
+    SELECT i.*, r.status AS old_status, r.node_id AS old_node, (r.cancel_requested_at IS NOT NULL AND r.status <> 'queued') AS cancelling,
       CASE WHEN r.cancel_requested_at IS NOT NULL AND r.status <> 'queued' THEN 'cancelled' ELSE i.status END AS new_status,
       CASE WHEN r.cancel_requested_at IS NOT NULL AND r.status <> 'queued'
         THEN jsonb_build_object('code', r.cancel_code, 'message', r.cancel_reason, 'retryable', false) ELSE i.failure END AS new_failure
@@ -88,25 +88,32 @@ BEGIN
       last_seq = r.last_seq + 1,
       last_snapshot = r.last_snapshot + 1
     FROM aim a WHERE r.id = a.run_id
-    RETURNING r.id, r.task_id, r.session_id, r.status, r.generation, r.admission, r.attempt_number, r.last_seq, r.last_snapshot, r.scheduled,
-      r.not_before, r.output, r.failure, a.old_status AS x_old, a.reason AS x_reason, a.exit_code AS x_exit, a.limits AS x_limits,
+    RETURNING r.id, r.task_id, r.session_id, r.pool, r.status, r.generation, r.admission, r.attempt_number, r.attempt_started_at, r.started_seq,
+      r.started_snapshot, r.last_seq, r.last_snapshot, r.scheduled, r.not_before, r.output, r.failure, a.old_status AS x_old,
+      a.old_node AS x_node, a.reason AS x_reason, a.exit_code AS x_exit, a.limits AS x_limits,
       a.new_failure AS x_failure,
       CASE WHEN a.cancelling AND a.attempt_status IN ('succeeded', 'failed', 'timed_out') THEN 'cancelled' ELSE a.attempt_status END AS x_attempt
   ), closed AS (
-    UPDATE attempts t SET status = m.x_attempt, ended_at = now(), exit_code = m.x_exit, limits = coalesce(m.x_limits, t.limits),
-      failure = CASE WHEN m.x_attempt <> 'succeeded' THEN m.x_failure END
-    FROM moved m WHERE t.run_id = m.id AND t.number = m.attempt_number AND m.x_old <> 'queued'
+    INSERT INTO ended_attempts (run_id, number, session_id, generation, admission, node_id, runtime, status, started_at, started_seq,
+      started_snapshot, ended_at, exit_code, failure, limits)
+    SELECT m.id, m.attempt_number, m.session_id, m.generation - 1, m.admission, m.x_node, m.pool, m.x_attempt, m.attempt_started_at,
+      m.started_seq, m.started_snapshot, now(), m.x_exit, CASE WHEN m.x_attempt <> 'succeeded' THEN m.x_failure END, coalesce(m.x_limits, '{}')
+    FROM moved m WHERE m.x_old <> 'queued'
   ), tasked AS (
     UPDATE tasks t SET status = task_status_of(m.status, m.scheduled), updated_at = now(), output = m.output, failure = m.failure
     FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
   ), told AS (
-    INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status)
-    SELECT m.id, m.last_seq, nullif(m.attempt_number, 0), CASE WHEN m.status = 'queued' THEN 'run.requeued' ELSE 'run.finished' END,
+    SELECT m.id AS run_id, m.last_seq AS seq, nullif(m.attempt_number, 0) AS attempt,
+      CASE WHEN m.status = 'queued' THEN 'run.requeued' ELSE 'run.finished' END AS type, date_trunc('milliseconds', now()) AS at,
       CASE WHEN m.status = 'queued'
         THEN jsonb_build_object('reason', m.x_reason, 'not_before', CASE WHEN m.scheduled THEN to_char(m.not_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') END)
-        ELSE jsonb_build_object('status', m.status, 'output', m.output, 'failure', m.failure) END,
-      m.last_snapshot, m.status
-    FROM moved m RETURNING events.run_id, events.seq, events.attempt, events.type, events.at, events.data
+        ELSE jsonb_build_object('status', m.status, 'output', m.output, 'failure', m.failure) END AS data
+    FROM moved m
+  ), noted AS (
+    -- an end is told by the run itself
+    INSERT INTO noted_events (run_id, seq, attempt, type, data, snapshot, status)
+    SELECT t.run_id, t.seq, t.attempt, t.type, t.data, m.last_snapshot, m.status
+    FROM told t JOIN moved m ON m.id = t.run_id WHERE m.status = 'queued'
   )
   SELECT coalesce(jsonb_agg(jsonb_build_object('run_id', m.id, 'status', m.status, 'generation', m.generation, 'admission', m.admission)), '[]'),
     (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM told t),
@@ -172,19 +179,18 @@ BEGIN
     -- only a held run has the generation of a holder
     WHERE r.id = i.run_id AND (r.generation = i.generation AND r.cancel_requested_at IS NULL
       AND (r.session_id IS NULL OR r.session_id = ANY (p_sessions))) IS TRUE
-    RETURNING r.id, r.task_id, r.status, r.generation, r.admission, r.attempt_number, r.last_seq, r.last_snapshot, r.output, r.failure, i.kind
+    RETURNING r.id, r.task_id, r.session_id, r.pool, r.status, r.generation, r.admission, r.node_id, r.attempt_number, r.attempt_started_at,
+      r.started_seq, r.started_snapshot, r.last_seq, r.output, r.failure, i.kind
   ), closed AS (
-    UPDATE attempts t SET status = e.kind ->> 'attempt_status', ended_at = now(), exit_code = (e.kind -> 'exit_code')::integer,
-      limits = coalesce(e.kind -> 'limits', t.limits), failure = CASE WHEN e.kind ->> 'attempt_status' <> 'succeeded' THEN e.failure END
-    FROM ended e WHERE t.run_id = e.id AND t.number = e.attempt_number
+    INSERT INTO ended_attempts (run_id, number, session_id, generation, admission, node_id, runtime, status, started_at, started_seq,
+      started_snapshot, ended_at, exit_code, failure, limits)
+    SELECT e.id, e.attempt_number, e.session_id, e.generation - 1, e.admission, e.node_id, e.pool, e.kind ->> 'attempt_status',
+      e.attempt_started_at, e.started_seq, e.started_snapshot, now(), (e.kind -> 'exit_code')::integer,
+      CASE WHEN e.kind ->> 'attempt_status' <> 'succeeded' THEN e.failure END, coalesce(e.kind -> 'limits', '{}')
+    FROM ended e
   ), tasked AS (
     UPDATE tasks t SET status = task_status_of(e.status, false), updated_at = now(), output = e.output, failure = e.failure
     FROM ended e WHERE t.id = e.task_id AND t.run_id = e.id
-  ), told AS (
-    INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status)
-    SELECT e.id, e.last_seq, e.attempt_number, 'run.finished',
-      jsonb_build_object('status', e.status, 'output', e.output, 'failure', e.failure), e.last_snapshot, e.status
-    FROM ended e
   )
   SELECT array_agg(e.id), array_agg(e.generation), array_agg(e.admission), array_agg(e.attempt_number), array_agg(e.last_seq)
   INTO run_ids, generations, admissions, attempts, seqs FROM ended e;
@@ -220,7 +226,8 @@ BEGIN
     UPDATE runs r SET
       status = 'running', generation = r.generation + 1, admission = i.admission, node_id = p_node, scheduled = false, front = false,
       attempt_number = r.attempt_number + 1, attempt_started_at = now(), started_at = coalesce(r.started_at, now()),
-      unnamed_beats = 0, last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1, flush = 0
+      unnamed_beats = 0, last_seq = r.last_seq + 1, last_snapshot = r.last_snapshot + 1, started_seq = r.last_seq + 1,
+      started_snapshot = r.last_snapshot + 1, flush = 0
     FROM unnest(p_runs, p_admissions) AS i (run_id, admission)
     WHERE r.id = i.run_id AND (r.status = 'queued' AND r.cancel_requested_at IS NULL AND i.admission > r.admission
       AND i.admission >> 32 = (SELECT f.epoch FROM fleet f WHERE f.id = 1)
@@ -230,18 +237,9 @@ BEGIN
       AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))) IS TRUE
     RETURNING r.id, r.admission, r.task_id, r.task_type, r.workspace_id, r.agent_id, r.agent_key, r.agent_version, r.session_id, r.lane,
       r.generation, r.attempt_number, r.attempt_count, r.max_attempts, r.losses, r.hand_backs, r.last_seq, r.message, r.extra_system_prompt,
-      r.policy, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments, greatest(r.queued_at, r.not_before) AS ready_at, r.pool,
-      r.last_snapshot
-  ), opened AS (
-    INSERT INTO attempts (run_id, number, session_id, generation, admission, node_id, runtime, status)
-    SELECT m.id, m.attempt_number, m.session_id, m.generation, m.admission, p_node, m.pool, 'running' FROM moved m
+      r.policy, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments, greatest(r.queued_at, r.not_before) AS ready_at
   ), tasked AS (
     UPDATE tasks t SET status = 'running', updated_at = now() FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
-  ), noted AS (
-    INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status)
-    SELECT m.id, m.last_seq, m.attempt_number, 'run.started', jsonb_build_object('attempt', m.attempt_number, 'node_id', p_node),
-      m.last_snapshot, 'running'
-    FROM moved m
   )
   SELECT m.id, m.admission, 'claimed', m.task_id, m.task_type, m.workspace_id, m.agent_id, m.agent_key, m.agent_version, m.session_id, m.lane,
     m.generation, m.attempt_number, m.attempt_count, m.max_attempts, m.losses, m.hand_backs, m.last_seq, date_trunc('milliseconds', now()),
@@ -277,17 +275,17 @@ BEGIN
     'session_key', (SELECT s.key FROM sessions s WHERE s.id = p_session),
     'named_at', (SELECT s.named_at FROM sessions s WHERE s.id = p_session),
     -- when its last holder was last heard of
-    'lost_at', (SELECT least(t.ended_at, n.last_beat_at) FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
+    'lost_at', (SELECT least(t.ended_at, n.last_beat_at) FROM ended_attempts t LEFT JOIN nodes n ON n.id = t.node_id
       WHERE t.run_id = p_run AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1),
     'state', (SELECT p.state FROM snapshots p WHERE p.run_id = p_run AND p.state IS NOT NULL ORDER BY p.event_seq DESC LIMIT 1),
     -- two queries, so that each has its index
     'previous', CASE WHEN p_session IS NOT NULL
       THEN (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
-            FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
-            WHERE t.session_id = p_session AND NOT (t.run_id = p_run AND t.number = p_attempt)
+            FROM ended_attempts t LEFT JOIN nodes n ON n.id = t.node_id
+            WHERE t.session_id = p_session
             ORDER BY t.started_at DESC LIMIT 1)
       ELSE (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
-            FROM attempts t LEFT JOIN nodes n ON n.id = t.node_id
+            FROM ended_attempts t LEFT JOIN nodes n ON n.id = t.node_id
             WHERE t.run_id = p_run AND t.number < p_attempt ORDER BY t.number DESC LIMIT 1) END);
 END $$;
 
@@ -319,7 +317,7 @@ BEGIN
         d.flush_snapshot + sum(CASE WHEN e.value ? 'state' THEN 1 ELSE 0 END) OVER (PARTITION BY d.id ORDER BY e.n)::integer END AS snapshot
     FROM raised d CROSS JOIN LATERAL jsonb_array_elements(d.events) WITH ORDINALITY AS e (value, n)
   ), noted AS (
-    INSERT INTO events (run_id, seq, attempt, type, data, snapshot, status, state)
+    INSERT INTO noted_events (run_id, seq, attempt, type, data, snapshot, status, state)
     SELECT l.id, l.seq, l.attempt_number, l.value ->> 'type',
       CASE WHEN l.snapshot IS NULL THEN l.value -> 'data' ELSE (l.value -> 'data') || jsonb_build_object('seq', l.snapshot) END,
       l.snapshot, CASE WHEN l.snapshot IS NOT NULL THEN l.status END, l.value -> 'state'
@@ -327,7 +325,7 @@ BEGIN
   ), done AS MATERIALIZED (
     SELECT d.id, d.generation, d.flush_seq, d.flush_snapshot, d.attempt_number, date_trunc('milliseconds', now()) AS at FROM raised d
     UNION ALL
-    SELECT r.id, r.generation, r.flush_seq, r.flush_snapshot, r.attempt_number, (SELECT e.at FROM events e WHERE e.run_id = r.id AND e.seq = r.flush_seq)
+    SELECT r.id, r.generation, r.flush_seq, r.flush_snapshot, r.attempt_number, (SELECT e.at FROM noted_events e WHERE e.run_id = r.id AND e.seq = r.flush_seq)
     FROM runs r JOIN item i ON r.id = i.run_id AND r.generation = i.generation AND r.flush = i.flush
     WHERE (r.status IN ('running', 'waiting')) IS TRUE
   )
@@ -358,7 +356,7 @@ BEGIN
     IF v_run.cancel_requested_at IS NULL THEN
       UPDATE runs SET cancel_requested_at = now(), cancel_code = p_code, cancel_reason = p_reason, last_seq = last_seq + 1
       WHERE id = p_run RETURNING last_seq INTO v_seq;
-      INSERT INTO events AS e (run_id, seq, attempt, type, data)
+      INSERT INTO noted_events AS e (run_id, seq, attempt, type, data)
       VALUES (p_run, v_seq, nullif(v_run.attempt_number, 0), 'run.cancel_requested', jsonb_build_object('reason', p_reason))
       RETURNING jsonb_build_array(jsonb_build_object(
         'run_id', e.run_id, 'seq', e.seq, 'attempt', e.attempt, 'type', e.type, 'at', e.at, 'data', e.data)) INTO v_events;
@@ -413,7 +411,6 @@ BEGIN
       max_attempts, priority, v_order, CASE WHEN session_id IS NOT NULL THEN v_order END, message, extra_system_prompt, policy, timeout_ms, now(),
       label, metadata, attachments
     FROM runs WHERE id = v_task.run_id;
-  INSERT INTO events (run_id, seq, type, data, snapshot, status) VALUES (p_new_run, 1, 'run.queued', '{}', 1, 'queued');
   UPDATE tasks SET status = 'pending', run_id = p_new_run, past_run_ids = past_run_ids || run_id, output = NULL, failure = NULL, archived_at = NULL, updated_at = now()
   WHERE id = p_task;
   IF v_task.session_id IS NOT NULL THEN

@@ -1,4 +1,4 @@
--- Commits a batch of commands: task, run, first event, session, all or nothing. Ids are made by the caller, so that sending a batch
+-- Commits a batch of commands: task, run, session, all or nothing. Ids are made by the caller, so that sending a batch
 -- again inserts nothing twice. A batch never carries one idempotency key twice. The commands come column by column: a statement prepares
 -- what it reads anew each time, so what nearly none has is gathered in one.
 -- `p_templates`: what many commands have in common, each {workspace, agent, agent key, agent version, job name, class key, pool, lane, timeout,
@@ -60,10 +60,6 @@ BEGIN
     is_later(i.more), i.message, i.more ->> 'extra_system_prompt', p_policies[i.k], p_templates[i.k][9]::integer, starts_at(i.more),
     expires_at(i.more), accepted_at, i.more ->> 'label', coalesce(i.more -> 'metadata', '{}'), i.more ->> 'traceparent', i.more -> 'attached'
   FROM unnest(p_likes, p_tasks, p_runs, p_messages, p_more) WITH ORDINALITY AS i (k, task, run, message, more, n)
-  WHERE v_outcomes IS NULL OR v_outcomes[i.n] = 'accepted';
-
-  INSERT INTO events (run_id, seq, type, data, snapshot, status)
-  SELECT i.run, 1, 'run.queued', '{}', 1, 'queued' FROM unnest(p_runs) WITH ORDINALITY AS i (run, n)
   WHERE v_outcomes IS NULL OR v_outcomes[i.n] = 'accepted';
 
   IF v_outcomes IS NOT NULL OR cardinality(p_more) > 0 THEN

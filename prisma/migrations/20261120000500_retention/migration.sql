@@ -61,9 +61,9 @@ BEGIN
     RETURN NULL;
   END IF;
   FOR v_run IN SELECT l.run_id FROM removed_runs l ORDER BY l.run_id LIMIT p_limit LOOP
-    DELETE FROM events WHERE run_id = v_run AND seq <= (SELECT min(seq) + p_limit - 1 FROM events WHERE run_id = v_run);
+    DELETE FROM noted_events WHERE run_id = v_run AND seq <= (SELECT min(seq) + p_limit - 1 FROM noted_events WHERE run_id = v_run);
     GET DIAGNOSTICS v_of_run = ROW_COUNT;
-    DELETE FROM attempts WHERE run_id = v_run AND number <= (SELECT min(number) + p_limit - 1 FROM attempts WHERE run_id = v_run);
+    DELETE FROM ended_attempts WHERE run_id = v_run AND number <= (SELECT min(number) + p_limit - 1 FROM ended_attempts WHERE run_id = v_run);
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     v_of_run := v_of_run + v_rows;
     IF v_of_run < p_limit THEN
@@ -96,7 +96,7 @@ BEGIN
     WITH gone AS (
       DELETE FROM sessions s WHERE s.id = ANY (v_gone)
         AND NOT EXISTS (SELECT FROM runs r WHERE r.session_id = s.id AND r.status = 'queued')
-        AND NOT EXISTS (SELECT FROM attempts a WHERE a.session_id = s.id)
+        AND NOT EXISTS (SELECT FROM ended_attempts a WHERE a.session_id = s.id)
       RETURNING s.id
     ), folders AS (
       INSERT INTO removed_folders (name) SELECT g.id FROM gone g

@@ -16,7 +16,7 @@ export async function runPage(context: EngineContext, runId: string): Promise<st
   if (shown === null || run === null) throw new AppError('run_not_found')
   const [explanation, attempts, events] = await Promise.all([
     explainRun(context, runId),
-    listAttempts(database, runId, { limit: ATTEMPTS_MAX, before: null }),
+    listAttempts(database.pool, runId, { limit: ATTEMPTS_MAX, before: null }),
     readEvents(database.pool, runId, 0, EVENTS_MAX),
   ])
   const lines = events.map(({ seq, at, type, data }) => `${seq} ${at} ${type} ${JSON.stringify(data)}`).join('\n')
