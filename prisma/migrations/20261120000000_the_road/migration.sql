@@ -132,7 +132,7 @@ CREATE TABLE tasks (
 WITH (fillfactor = 50);
 CREATE UNIQUE INDEX tasks_idempotency_key ON tasks (workspace_id, agent_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 -- A row is in one of the two, so that hidden tasks cost a list nothing, and accepting a command no third index.
-CREATE INDEX tasks_listed ON tasks (workspace_id, id) WHERE archived_at IS NULL;
+CREATE INDEX tasks_listed ON tasks (workspace_id, id) WITH (deduplicate_items = off) WHERE archived_at IS NULL;
 CREATE INDEX tasks_archived ON tasks (workspace_id, id) WHERE archived_at IS NOT NULL;
 
 -- All runs of a task, in their order.
@@ -140,7 +140,7 @@ CREATE FUNCTION run_of_task(t tasks) RETURNS SETOF text LANGUAGE sql IMMUTABLE A
 
 CREATE TABLE runs (
   -- a run's moves enter it anew in some indexes, this one among them: the room for that is left when it is accepted, in its order
-  id                  text COLLATE "C" PRIMARY KEY WITH (fillfactor = 40),
+  id                  text COLLATE "C" PRIMARY KEY WITH (fillfactor = 30),
   task_id             text COLLATE "C" NOT NULL,
   task_type           text NOT NULL,
   workspace_id        text COLLATE "C" NOT NULL,
@@ -204,12 +204,12 @@ CREATE TABLE runs (
   traceparent         text
 );
 -- Every index is a price of every statement that writes a run, even where the run does not enter it: what can share one does.
-CREATE INDEX runs_workspace_id ON runs (workspace_id, id) WITH (fillfactor = 40);
+CREATE INDEX runs_workspace_id ON runs (workspace_id, id) WITH (fillfactor = 30, deduplicate_items = off);
 -- The backlog, the longest waiting first.
-CREATE INDEX runs_backlog ON runs (offerable_at, id) WHERE status = 'queued';
+CREATE INDEX runs_backlog ON runs (offerable_at, id) WITH (deduplicate_items = off) WHERE status = 'queued';
 -- The runs of one lane by state, for the board, and those that count against `max_waiting`: lanes of an agent, and of a workspace, have
 -- names that begin alike. A run enters when it is accepted and when it ends, not when it is claimed; those that are held are few.
-CREATE INDEX runs_lane ON runs (status, job_name, id) WHERE status NOT IN ('running', 'waiting');
+CREATE INDEX runs_lane ON runs (status, job_name, id) WITH (deduplicate_items = off) WHERE status NOT IN ('running', 'waiting');
 -- scheduled runs too, which have no place in the session's order yet: they keep the session from being removed
 CREATE INDEX runs_session_queue ON runs (session_id, session_order) WHERE status = 'queued' AND session_id IS NOT NULL;
 CREATE INDEX runs_scheduled ON runs (not_before) WHERE status = 'queued' AND scheduled;
