@@ -34,6 +34,7 @@ const CALL_MS = 250
 const WORKER_MS = 1000
 const LOAD_MS = 10_000
 const CLOSE_MS = 1000
+const AUDIENCE_MS = 3000
 
 /** Opens the gate of a fleet. Connects in the background (see `connected`); until then every call rejects with `GateUnavailable`. */
 export const createGate = (options: GateOptions): Gate => {
@@ -42,6 +43,7 @@ export const createGate = (options: GateOptions): Gate => {
   const callMs = timeoutsMs.call ?? CALL_MS
   const workerMs = timeoutsMs.worker ?? WORKER_MS
   const loadMs = timeoutsMs.load ?? LOAD_MS
+  const audienceMs = timeoutsMs.audience ?? AUDIENCE_MS
   const fleetKey = `{${fleet}}`
   const jobsPrefix = `${fleetKey}:jobs`
   const report = (source: string) => (error: Error) => onError(error, source)
@@ -129,7 +131,7 @@ export const createGate = (options: GateOptions): Gate => {
     queues: queues.all,
     consume: (pool, how) => consumeJobs(redisUrl, jobsPrefix, pool, how, report(`consumer ${pool}`)),
 
-    live: createLiveEvents(streams, channels, streamsBreaker.guard, fleetKey, callMs),
+    live: createLiveEvents(streams, channels, streamsBreaker.guard, fleetKey, { callMs, audienceMs }),
     cancelWake: async (runId) => {
       await guarded(scriptsBreaker, 'cancelWake', () => scripts.redis.publish(cancelChannel, runIdSchema.parse(runId)))
     },

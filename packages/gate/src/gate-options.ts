@@ -10,6 +10,8 @@ export type GateOptions = {
     readonly worker?: number
     /** `load` and `recount`; default 10,000. */
     readonly load?: number
+    /** How long live events are sent after it was last said that somebody reads any; default 3,000. */
+    readonly audience?: number
   }
   /** Told of faults that no call reports: lost connections, BullMQ's own errors. `source` names the part. */
   readonly onError?: (error: Error, source: string) => void

@@ -117,7 +117,7 @@ export type JobConsumer = {
 
 /** Carries numbered events to those who read their runs at this moment. Nothing is kept: what a reader misses, Postgres has. */
 export type LiveEvents = {
-  /** Shows events, of any runs, to their readers; those of one run in order. */
+  /** Shows events, of any runs, to their readers; those of one run in order. Sends nothing while nobody in the fleet reads any. */
   publish(events: readonly RunEvent[]): Promise<void>
   /**
    * Calls back with the events of one run as they are shown, and with none whenever some may have been missed: once the subscription

@@ -1,5 +1,6 @@
 import { eventSchema, type RunEvent, runIdSchema } from '@muster/contracts'
 import { z } from 'zod'
+import { createAudience } from './audience.ts'
 import type { Breaker } from './breaker.ts'
 import type { Channels } from './channels.ts'
 import { withDeadline } from './deadline.ts'
@@ -14,27 +15,38 @@ const CALL_CHARACTERS = 262_144
 
 const eventsSchema = z.array(eventSchema)
 
-/** One channel for each run; a message is a list of events. */
+export type LiveTimes = {
+  /** How long a call may take. */
+  readonly callMs: number
+  /** How long one word of a process with readers is good for. */
+  readonly audienceMs: number
+}
+
+/** One channel for each run; a message is a list of events. Where nobody in the fleet reads, nothing is sent. */
 export const createLiveEvents = (
   connection: RedisConnection,
   channels: Channels,
   guard: Breaker['guard'],
   fleetKey: string,
-  timeoutMs: number,
+  { callMs, audienceMs }: LiveTimes,
 ): LiveEvents => {
   const channelOf = (runId: string) => `${fleetKey}:live:${runIdSchema.parse(runId)}`
   const send = (messages: readonly string[]) =>
     guard('publish', async () => {
       try {
         connection.runId()
-        await withDeadline(runScript(connection.redis, PUBLISH, [fleetKey], messages), timeoutMs, 'publish')
+        await withDeadline(runScript(connection.redis, PUBLISH, [fleetKey], messages), callMs, 'publish')
       } catch (error) {
         throw gateError(error, 'publish')
       }
     })
 
+  const audienceChannel = `${fleetKey}:audience`
+  const audience = createAudience(channels, audienceChannel, () => send([audienceChannel, 'here']), audienceMs)
+
   return {
     publish: async (events) => {
+      if (!audience.isThere()) return
       let messages: string[] = []
       let characters = 0
       for (const [runId, own] of Map.groupBy(events, (event) => event.run_id)) {
@@ -49,7 +61,14 @@ export const createLiveEvents = (
       if (messages.length > 0) await send(messages)
     },
 
-    subscribe: (runId, onEvents) => channels.subscribe(channelOf(runId), (message) => onEvents(readEvents(message))),
+    subscribe: (runId, onEvents) => {
+      const leave = audience.join()
+      const stop = channels.subscribe(channelOf(runId), (message) => onEvents(readEvents(message)))
+      return () => {
+        leave()
+        stop()
+      }
+    },
   }
 }
 

@@ -1,5 +1,5 @@
 import type { RunEvent } from '@muster/contracts'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Gate } from '../src/index.ts'
 import { run } from './fleet.ts'
 import { connect, redisOfTest } from './open-gate.ts'
@@ -42,6 +42,33 @@ test('more events than one call may carry all arrive in order', async () => {
   for (let at = 0; at < long.length; at += 20)
     await gate.live.publish([...long.slice(at, at + 20), ...events('b', 1, 1)])
   await expect.poll(() => seqs(heard.flat())).toEqual(seqs(long))
+})
+
+test('while nobody reads nothing is sent, and the first reader of any run is heard of at once and for as long as it reads', async () => {
+  const redis = await redisOfTest()
+  const timeoutsMs = { audience: 600 }
+  const [writer, reader] = [await connect(redis, { timeoutsMs }), await connect(redis, { timeoutsMs })]
+  const sent: string[] = []
+  const spy = redis.client.duplicate()
+  onTestFinished(() => spy.disconnect())
+  spy.on('message', (_, message) => sent.push(message))
+  await spy.subscribe(`{muster}:live:${run('e')}`)
+  const isSent = async () => {
+    const before = sent.length
+    await writer.live.publish(events('e', 1, 1))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    return sent.length > before
+  }
+  expect(await isSent()).toBe(true)
+  await expect.poll(isSent, { interval: 50, timeout: 5000 }).toBe(false)
+  const stop = reader.live.subscribe(run('other'), () => undefined)
+  await expect.poll(isSent, { interval: 5, timeout: 400 }).toBe(true)
+  for (let look = 0; look < 10; look++) {
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    expect(await isSent()).toBe(true)
+  }
+  stop()
+  await expect.poll(isSent, { interval: 50, timeout: 5000 }).toBe(false)
 })
 
 test('nothing is kept in Redis for readers', async () => {

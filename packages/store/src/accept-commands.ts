@@ -107,11 +107,11 @@ export async function acceptCommands(
   const likes = items.map((item) => templates.numberOf(item))
   const more = items.map(moreOf)
   const row = await executeOne(on, STATEMENT, [
-    templates.columns,
+    `{${templates.rows.join(',')}}`,
     textArray(templates.policies),
-    [...templates.agents.keys()],
-    [...templates.agents.values()],
-    likes,
+    textArray([...templates.agents.keys()]),
+    `{${[...templates.agents.values()].join(',')}}`,
+    `{${likes.join(',')}}`,
     textArray(items.map((item) => item.task_id)),
     textArray(items.map((item) => item.run_id)),
     textArray(items.map((item) => item.message)),
@@ -143,26 +143,40 @@ const plainly = (item: AcceptItem) => ({
 const isLookedUp = (item: AcceptItem): boolean =>
   item.idempotency_key !== null || item.session_id !== null || item.session_key !== null
 
-/** What the commands of one agent and class have in common, which a batch carries once. */
+/** What the commands of one agent and class have in common, which a batch carries once; a policy that several share, too. */
 class Templates {
-  readonly columns: (string | number)[][] = []
-  readonly policies: string[] = []
+  readonly rows: string[] = []
   /** The version of each agent; of one that comes in two the older is out of date, and so all are judged one by one. */
   readonly agents = new Map<string, number>()
   readonly #likes = new Map<string, { readonly item: AcceptItem; readonly number: number }[]>()
+  readonly #policies = new Map<string, number>()
+
+  get policies(): readonly string[] {
+    return [...this.#policies.keys()]
+  }
 
   /** From 1. */
   numberOf(item: AcceptItem): number {
     const likes = this.#likes.get(item.class_key) ?? []
     const like = likes.find((one) => isLike(one.item, item))
     if (like !== undefined) return like.number
-    const number = this.columns.push(templateOf(item))
-    this.policies.push(JSON.stringify(item.policy))
+    const number = this.rows.push(textArray([...templateOf(item), String(this.#policyOf(item))]))
     this.agents.set(item.agent_id, Math.min(item.agent_version, this.agents.get(item.agent_id) ?? item.agent_version))
     this.#likes.set(item.class_key, [...likes, { item, number }])
     return number
   }
+
+  #policyOf({ policy }: AcceptItem): number {
+    const text = POLICY_TEXTS.get(policy) ?? JSON.stringify(policy)
+    POLICY_TEXTS.set(policy, text)
+    const number = this.#policies.get(text) ?? this.#policies.size + 1
+    this.#policies.set(text, number)
+    return number
+  }
 }
+
+/** Commands of one agent and lane share their policy, and nobody changes it. */
+const POLICY_TEXTS = new WeakMap<Policy, string>()
 
 /** Of one class key: workspace, agent, lane, pool and job name are the same then. */
 const isLike = (one: AcceptItem, other: AcceptItem): boolean =>
@@ -173,19 +187,19 @@ const isLike = (one: AcceptItem, other: AcceptItem): boolean =>
   one.type === other.type &&
   one.priority === other.priority
 
-const templateOf = (item: AcceptItem): (string | number)[] => [
+const templateOf = (item: AcceptItem): string[] => [
   item.workspace_id,
   item.agent_id,
   item.agent_key,
-  item.agent_version,
+  String(item.agent_version),
   item.job_name,
   item.class_key,
   item.pool,
   item.lane,
-  item.timeout_ms,
-  item.max_attempts,
+  String(item.timeout_ms),
+  String(item.max_attempts),
   item.type,
-  item.priority,
+  String(item.priority),
 ]
 
 /** What a command has beyond its columns, as JSON without what it does not have; null for nothing. */
