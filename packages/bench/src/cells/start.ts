@@ -6,18 +6,18 @@ import { contestCell, type Measure, measureBoth } from '../measure.ts'
 import type { Cell } from '../report/cell.ts'
 import { quantile } from '../statistics.ts'
 import type { System } from '../system.ts'
+import { until } from '../until.ts'
 
 const OPTIONS = { concurrency: 50, poolSize: 10 }
 const IDLE_PER_S = 20
-/** About half of what the baseline's worker gets through with the load on the same machine. */
-const HALF_LOAD_PER_S = 1000
+const CLIENTS = 64
 
 /** (c) How long after a command was sent its work begins, on an idle fleet and at half load. */
 export async function startLatency(servers: Servers, measure: Measure): Promise<readonly Cell[]> {
   const cells: Cell[] = []
   for (const [name, perSecond] of [
     ['idle', IDLE_PER_S],
-    ['half load', HALF_LOAD_PER_S],
+    ['half load', await halfLoad(servers, measure)],
   ] as const) {
     const contest = await measureBoth(measure, {
       muster: () => startMuster(servers, OPTIONS),
@@ -52,6 +52,26 @@ export async function startLatency(servers: Servers, measure: Measure): Promise<
       )
   }
   return cells
+}
+
+/** Half of the commands that the baseline accepts and works off each second on this machine, with the load and everything else on it. */
+async function halfLoad(servers: Servers, measure: Measure): Promise<number> {
+  const baseline = await startBaseline(servers, OPTIONS)
+  try {
+    const worker = await baseline.startWorker()
+    const warmUp = measure.size({ full: 5000, quick: 5000, trial: CLIENTS })
+    const requests = measure.size({ full: 10_000, quick: 5000, trial: CLIENTS })
+    await sendLoad(baseline.target, { kind: 'closed', clients: CLIENTS, requests: warmUp })
+    await until('the warm-up to be worked off', 250, async () => (await baseline.ended()) >= warmUp)
+    const begun = performance.now()
+    await sendLoad(baseline.target, { kind: 'closed', clients: CLIENTS, requests })
+    await until('all commands to be worked off', 100, async () => (await baseline.ended()) >= warmUp + requests)
+    const perSecond = requests / ((performance.now() - begun) / 1000)
+    await worker.stop()
+    return Math.max(IDLE_PER_S, Math.round(perSecond / 2))
+  } finally {
+    await baseline.stop()
+  }
 }
 
 async function waitsOf(system: System, order: LoadOrder): Promise<readonly number[]> {
