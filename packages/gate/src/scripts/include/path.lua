@@ -54,9 +54,19 @@ local function accrue(node)
   node.touched = true
 end
 
--- The smallest tag of a living child of `parent` other than `id`; nil: none. The set may lag behind the tags, which only grow: an entry
+-- Whether a node that is in memory has no living child: none holds a slot, and none is eligible in any pool.
+local function is_childless(node)
+  if not node or node.u > 0 then return false end
+  for i = N + 1, 2 * N do
+    if node.c[i] > 0 then return false end
+  end
+  return true
+end
+
+-- The smallest tag of a living child of `parent` other than `id`, which does not count as one of them now; nil: none. The set may lag behind the tags, which only grow: an entry
 -- is brought up to date when it stands in front, so a change of a tag costs nothing until somebody asks.
 local function least_living(parent, id)
+  if is_childless(nodes[parent]) then return nil end
   local key = data .. 'l:' .. parent
   while true do
     local v = redis.call('ZRANGE', key, 0, 1, 'WITHSCORES')
