@@ -43,6 +43,23 @@ BEGIN
     END LOOP;
   END IF;
 
+  IF v_outcomes IS NULL AND cardinality(p_more) = 0 THEN
+    -- nearly all: what such commands do not have is not prepared, which is a good part of what one alone costs
+    INSERT INTO tasks (id, workspace_id, agent_id, agent_key, type, status, run_id, lane, priority, metadata)
+    SELECT i.task, p_templates[i.k][1], p_templates[i.k][2], p_templates[i.k][3], p_templates[i.k][11], 'pending', i.run, p_templates[i.k][8],
+      p_templates[i.k][12]::integer, '{}'
+    FROM unnest(p_likes, p_tasks, p_runs) AS i (k, task, run);
+
+    INSERT INTO runs (id, task_id, task_type, workspace_id, agent_id, agent_key, agent_version, lane, class_key, pool, job_name, status,
+      max_attempts, priority, run_order, message, policy, timeout_ms, offerable_at, metadata)
+    SELECT i.run, i.task, p_templates[i.k][11], p_templates[i.k][1], p_templates[i.k][2], p_templates[i.k][3], p_templates[i.k][4]::integer,
+      p_templates[i.k][8], p_templates[i.k][6], p_templates[i.k][7], p_templates[i.k][5], 'queued', p_templates[i.k][10]::integer,
+      p_templates[i.k][12]::integer, i.run_order, i.message, p_policies[p_templates[i.k][13]::integer], p_templates[i.k][9]::integer,
+      accepted_at, '{}'
+    FROM unnest(p_likes, p_tasks, p_runs, p_messages, orders) AS i (k, task, run, message, run_order);
+    RETURN;
+  END IF;
+
   INSERT INTO tasks (id, workspace_id, agent_id, agent_key, type, status, run_id, session_id, label, lane, priority, metadata, idempotency_key,
     fingerprint, attachments)
   SELECT i.task, p_templates[i.k][1], p_templates[i.k][2], p_templates[i.k][3], p_templates[i.k][11], task_status_of('queued', is_later(i.more)),
@@ -62,15 +79,13 @@ BEGIN
   FROM unnest(p_likes, p_tasks, p_runs, p_messages, p_more) WITH ORDINALITY AS i (k, task, run, message, more, n)
   WHERE v_outcomes IS NULL OR v_outcomes[i.n] = 'accepted';
 
-  IF v_outcomes IS NOT NULL OR cardinality(p_more) > 0 THEN
-    SELECT jsonb_agg(jsonb_build_object('n', i.n, 'outcome', i.outcome, 'not_before', starts_at(i.more), 'expires_at', expires_at(i.more),
-        'task_id', coalesce(v_judged[i.n] ->> 'old_task', i.task), 'run_id', coalesce(v_judged[i.n] ->> 'old_run', i.run),
-        'session_id', coalesce(v_judged[i.n] ->> 'old_session', v_sessions[i.n]), 'session_key', v_judged[i.n] ->> 'session_key',
-        'offerable', i.outcome = 'accepted' AND (v_sessions[i.n] IS NULL OR enter_session(v_sessions[i.n], i.run, is_later(i.more))))) INTO odd
-    FROM (SELECT u.*, coalesce(v_outcomes[u.n], 'accepted') AS outcome
-          FROM unnest(p_tasks, p_runs, p_more) WITH ORDINALITY AS u (task, run, more, n)) i
-    WHERE i.outcome <> 'accepted' OR v_sessions[i.n] IS NOT NULL OR i.more ?| '{not_before,delay_ms,expires_at,ttl_ms}';
-  END IF;
+  SELECT jsonb_agg(jsonb_build_object('n', i.n, 'outcome', i.outcome, 'not_before', starts_at(i.more), 'expires_at', expires_at(i.more),
+      'task_id', coalesce(v_judged[i.n] ->> 'old_task', i.task), 'run_id', coalesce(v_judged[i.n] ->> 'old_run', i.run),
+      'session_id', coalesce(v_judged[i.n] ->> 'old_session', v_sessions[i.n]), 'session_key', v_judged[i.n] ->> 'session_key',
+      'offerable', i.outcome = 'accepted' AND (v_sessions[i.n] IS NULL OR enter_session(v_sessions[i.n], i.run, is_later(i.more))))) INTO odd
+  FROM (SELECT u.*, coalesce(v_outcomes[u.n], 'accepted') AS outcome
+        FROM unnest(p_tasks, p_runs, p_more) WITH ORDINALITY AS u (task, run, more, n)) i
+  WHERE i.outcome <> 'accepted' OR v_sessions[i.n] IS NOT NULL OR i.more ?| '{not_before,delay_ms,expires_at,ttl_ms}';
 END $$;
 
 -- When a command may start at the earliest, by what else it has.
