@@ -22,7 +22,7 @@ export async function accept(servers: Servers, measure: Measure): Promise<readon
     ...sides,
     round: async ({ target, keepWaiting }) => {
       const waiting = await keepWaiting()
-      await sendLoad(target, warmUp(15_000))
+      await sendLoad(target, warmUp(30_000))
       const { seconds, latenciesMs } = await sendLoad(target, { kind: 'closed', clients: CLIENTS, requests })
       await waiting?.kill()
       return { rate: requests / seconds, p99: quantile(latenciesMs, 0.99) }
@@ -40,7 +40,7 @@ export async function accept(servers: Servers, measure: Measure): Promise<readon
       ...sides,
       round: async ({ target, startWorker }) => {
         const worker = await startWorker()
-        await sendLoad(target, warmUp(2000))
+        await sendLoad(target, warmUp(5000))
         await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
         const requests = perSecond * measure.size({ full: 15, quick: 5, trial: 0.2 })
         const { latenciesMs } = await sendLoad(target, { kind: 'open', perSecond, requests })

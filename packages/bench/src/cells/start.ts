@@ -27,7 +27,7 @@ export async function startLatency(servers: Servers, measure: Measure): Promise<
         await sendLoad(system.target, {
           kind: 'closed',
           clients: 16,
-          requests: measure.size({ full: 2000, quick: 2000, trial: 50 }),
+          requests: measure.size({ full: 10_000, quick: 5000, trial: 50 }),
         })
         const requests = Math.ceil(perSecond * measure.size({ full: 15, quick: 5, trial: 0.2 }))
         const waits = await waitsOf(system, { kind: 'open', perSecond, requests })
