@@ -173,15 +173,11 @@ async function leakSlot(gate: Gate): Promise<void> {
     notBeforeMs: null,
     queuedAtMs: 0,
   } as const
-  await gate.offer([offer])
+  const keep = { nodeId: newId('node'), slots: { bubblewrap: 1 } }
   await until(
     async () => {
-      const known = await gate.lookup([runId])
-      const [run] = known.kind === 'warm' ? known.runs : []
-      if (run?.state === 'unknown') await gate.offer([offer])
-      if (run?.state !== 'reserved') return undefined
-      const answer = await gate.start([{ runId, admission: run.admission }], newId('node'))
-      return answer.kind === 'warm' && answer.outcomes[0] === 'started' ? true : undefined
+      const reply = await gate.release([], [offer], keep)
+      return reply.kind === 'warm' && reply.kept.some((slot) => slot.runId === runId) ? true : undefined
     },
     { deadlineMs: 60_000, what: 'the slot that leaks' },
   )

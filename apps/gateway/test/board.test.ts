@@ -174,7 +174,7 @@ test('logs are the events, and progress is the last that was told', async () => 
   const runId = await command()
   await fixture.database.pool.query(
     `WITH r AS (UPDATE runs SET last_seq = 3 WHERE id = $1)
-     INSERT INTO events (run_id, seq, type, data) VALUES ($1, 2, 'agent.progress', '{"percent": 10}'), ($1, 3, 'agent.progress', '{"percent": 40, "text": "half"}')`,
+     INSERT INTO noted_events (run_id, seq, type, data) VALUES ($1, 2, 'agent.progress', '{"percent": 10}'), ($1, 3, 'agent.progress', '{"percent": 40, "text": "half"}')`,
     [runId],
   )
   const logs = z.array(z.string()).parse(await (await ask(`/api/queues/${at(lane)}/${runId}/logs`)).json())
