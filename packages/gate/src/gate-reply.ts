@@ -6,7 +6,6 @@ export type Admitted = {
   readonly runId: string
   readonly admission: Admission
   readonly pool: Pool
-  readonly jobName: string
 }
 
 /** The gate holds nothing that may be relied on; nothing was done. A rebuild loads it. */

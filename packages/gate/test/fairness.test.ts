@@ -35,16 +35,17 @@ test('a tenant that worked alone for an hour owes nothing to one that slept', as
     clock.now += 60_000
     await gate.sweep()
   }
-  await gate.offer(many('sleeper', 10))
+  const sleeper = many('sleeper', 10)
+  await gate.offer(sleeper)
   const given: string[] = []
   const slots = [...held]
   for (let round = 0; round < 8; round++) {
     clock.now += 1000
     const next = warm(await gate.release(slots.splice(0, 1), [])).admitted
-    given.push(one(next).jobName)
+    given.push(one(next).runId)
     slots.push(...next)
   }
-  expect(given.filter((name) => name.startsWith('sleeper'))).toHaveLength(4)
+  expect(given.filter((runId) => sleeper.some((offer) => offer.runId === runId))).toHaveLength(4)
 })
 
 test.each<[string, GateNode]>([

@@ -232,7 +232,7 @@ export class GateModel {
     this.counter += 1
     Object.assign(head, { state: 'reserved', admission: admissionOf(this.epoch, this.counter), since: this.now })
     this.shift(place, 1, -1)
-    return { runId: head.id, admission: head.admission, pool, jobName: place.jobName }
+    return { runId: head.id, admission: head.admission, pool }
   }
   private admit(): Admitted[] {
     this.promote()

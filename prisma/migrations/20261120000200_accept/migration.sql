@@ -2,8 +2,8 @@
 -- again inserts nothing twice. A batch never carries one idempotency key twice. The commands come column by column: a statement prepares
 -- what it reads anew each time, so what nearly none has is gathered in one.
 -- `p_templates`: what many commands have in common, each {workspace, agent, agent key, agent version, job name, class key, pool, lane, timeout,
--- attempts, type, priority, number of its policy}; `p_policies`: the policies, each once. `p_agents` and `p_versions`: each agent and version of them once. `p_likes`: the
--- template of each command. `p_more`: what else it has, null for nothing, an empty array where none has anything: label, metadata, session_id,
+-- attempts, type, priority, number of its policy}; `p_policies`: the policies, each once. `p_agents` and `p_versions`: each agent and version
+-- of them once. `p_likes`: the template of each command. `p_more`: what else it has, null for nothing, an empty array where none has anything: label, metadata, session_id,
 -- session_key, new_session_id, idempotency_key, fingerprint, extra_system_prompt, not_before, delay_ms, expires_at, ttl_ms, traceparent,
 -- attachments, attached. `p_look_up`: which commands may be there already: none, some (those that name a session or an idempotency key), all.
 -- Answers `orders`, the place of each command, and `odd`, null for none: the commands (`n` from 1) of which more is to be told than that they
@@ -74,8 +74,8 @@ BEGIN
   SELECT i.run, i.task, p_templates[i.k][11], p_templates[i.k][1], p_templates[i.k][2], p_templates[i.k][3], p_templates[i.k][4]::integer,
     v_sessions[i.n], p_templates[i.k][8], p_templates[i.k][6], p_templates[i.k][7], p_templates[i.k][5], 'queued', p_templates[i.k][10]::integer,
     p_templates[i.k][12]::integer, orders[i.n], CASE WHEN v_sessions[i.n] IS NOT NULL AND NOT is_later(i.more) THEN orders[i.n] END,
-    is_later(i.more), i.message, i.more ->> 'extra_system_prompt', p_policies[p_templates[i.k][13]::integer], p_templates[i.k][9]::integer, starts_at(i.more),
-    expires_at(i.more), accepted_at, i.more ->> 'label', coalesce(i.more -> 'metadata', '{}'), i.more ->> 'traceparent', i.more -> 'attached'
+    is_later(i.more), i.message, i.more ->> 'extra_system_prompt', p_policies[p_templates[i.k][13]::integer], p_templates[i.k][9]::integer,
+    starts_at(i.more), expires_at(i.more), accepted_at, i.more ->> 'label', coalesce(i.more -> 'metadata', '{}'), i.more ->> 'traceparent', i.more -> 'attached'
   FROM unnest(p_likes, p_tasks, p_runs, p_messages, p_more) WITH ORDINALITY AS i (k, task, run, message, more, n)
   WHERE v_outcomes IS NULL OR v_outcomes[i.n] = 'accepted';
 

@@ -52,14 +52,14 @@ export type AdmitReply =
     }
 
 const admissionRow = z
-  .tuple([z.string(), whole, poolSchema, z.string(), z.enum(['reserved', 'started'])])
-  .transform(([runId, admission, pool, jobName, state]) => ({ state, slot: { runId, admission, pool, jobName } }))
+  .tuple([z.string(), whole, poolSchema, z.enum(['reserved', 'started'])])
+  .transform(([runId, admission, pool, state]) => ({ state, slot: { runId, admission, pool } }))
 
 /** The reply of a script that admits. */
 export const readAdmitReply = (reply: unknown): AdmitReply => {
   if (coldSchema.safeParse(reply).success) return { kind: 'cold' }
   const [, cut, flat, result] = parseReply(admitSchema, reply)
-  const given = rows(flat, 5).map((row) => parseReply(admissionRow, row))
+  const given = rows(flat, 4).map((row) => parseReply(admissionRow, row))
   const of = (state: 'reserved' | 'started'): readonly Admitted[] =>
     given.filter((each) => each.state === state).map((each) => each.slot)
   return { kind: 'warm', more: cut === 1, admitted: of('reserved'), kept: of('started'), result }

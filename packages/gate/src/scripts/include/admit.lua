@@ -1,5 +1,4 @@
--- Gives free slots: the fair choice at every level, pools taking turns. Needs choice.lua, flush.lua, jobs.lua and
--- run.lua.
+-- Gives free slots: the fair choice at every level, pools taking turns. Needs choice.lua, flush.lua, jobs.lua and run.lua.
 -- O(depth x log n) for each admission.
 local admitted, given = {}, {}
 local cut = 0
@@ -41,7 +40,8 @@ local function take_heads()
   return ids
 end
 
--- Slots are reserved until their job was carried to a node. `keep` = {node, pools = {pool = number}}: so many are started on that node at once.
+-- Slots are reserved until their job was carried to a node. `keep` = {node, pools = {pool = number}}: so many are started on that node at
+-- once, without a job.
 local function reserve_all(keep)
   local ids = take_heads()
   read_runs(ids)
@@ -56,10 +56,11 @@ local function reserve_all(keep)
     else
       run.s = 'reserved'
       zadd('res', now_ms + RESERVED_MS, id)
+      order_job(id, run.a, class)
     end
     put(run)
     zadd('slots', run.a, id)
-    for _, value in ipairs({ id, run.a, class.pool, class.job, run.s }) do admitted[#admitted + 1] = value end
+    for _, value in ipairs({ id, run.a, class.pool, run.s }) do admitted[#admitted + 1] = value end
   end
 end
 
@@ -78,13 +79,11 @@ local function admit(keep)
   if #given > 0 then reserve_all(keep) end
 end
 
--- Ends a script that admits. The jobs come last: were BullMQ to fail, what was written stands, and the reservations run out. Reply: 'warm', cut (0 or 1), [run, admission, pool, job name, 'reserved' or 'started', ...], and the script's
--- own result.
+-- Ends a script that admits. The jobs come last: were BullMQ to fail, what was written stands, and the reservations run out.
+-- Reply: 'warm', cut (0 or 1), [run, admission, pool, 'reserved' or 'started', ...], and the script's own result.
 local function admit_and_reply(result, keep)
   admit(keep)
   flush()
-  for k = 1, #admitted, 5 do
-    if admitted[k + 4] == 'reserved' then add_job(unpack(admitted, k, k + 3)) end
-  end
+  add_jobs()
   return { 'warm', cut, admitted, result }
 end

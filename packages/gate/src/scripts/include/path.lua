@@ -63,8 +63,8 @@ local function is_childless(node)
   return true
 end
 
--- The smallest tag of a living child of `parent` other than `id`, which does not count as one of them now; nil: none. The set may lag behind the tags, which only grow: an entry
--- is brought up to date when it stands in front, so a change of a tag costs nothing until somebody asks.
+-- The smallest tag of a living child of `parent` other than `id`, which is not living now or not counted; nil: none. The set may lag behind
+-- the tags, which only grow: an entry is brought up to date when it stands in front, so a change of a tag costs nothing until somebody asks.
 local function least_living(parent, id)
   if is_childless(nodes[parent]) then return nil end
   local key = data .. 'l:' .. parent
