@@ -33,6 +33,22 @@ test('what comes in one turn departs together, what comes later gathers, and eac
   expect(await Promise.all(answers)).toEqual(['did a', 'did b', 'did c'])
 })
 
+test('where items depart at once, one that finds nothing in flight leaves in its own turn, and the next ones gather', async () => {
+  const { batcher, flights } = airfield({ max: 10, departs: 'at once' })
+  const departed = () => flights.map((flight) => flight.items)
+  const answers = [batcher.add('a')]
+  expect(departed()).toEqual([['a']])
+  answers.push(batcher.add('b'), batcher.add('c'))
+  await turn()
+  expect(departed()).toEqual([['a']])
+  flights[0]?.land()
+  await turn()
+  await turn()
+  expect(departed()).toEqual([['a'], ['b', 'c']])
+  flights[1]?.land()
+  expect(await Promise.all(answers)).toEqual(['did a', 'did b', 'did c'])
+})
+
 test('a batch in flight keeps the next from another lane for a while, unless that is full or the flight ends', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   try {
