@@ -62,8 +62,9 @@ export const createLiveEvents = (
     },
 
     subscribe: (runId, onEvents) => {
+      const channel = channelOf(runId)
       const leave = audience.join()
-      const stop = channels.subscribe(channelOf(runId), (message) => onEvents(readEvents(message)))
+      const stop = channels.subscribe(channel, (message) => onEvents(readEvents(message)))
       return () => {
         leave()
         stop()

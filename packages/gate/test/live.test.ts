@@ -60,6 +60,8 @@ test('while nobody reads nothing is sent, and the first reader of any run is hea
     return sent.length > before
   }
   expect(await isSent()).toBe(true)
+  // one that is refused reads nothing
+  expect(() => reader.live.subscribe('not a run', () => undefined)).toThrow()
   await expect.poll(isSent, { interval: 50, timeout: 5000 }).toBe(false)
   const stop = reader.live.subscribe(run('other'), () => undefined)
   await expect.poll(isSent, { interval: 5, timeout: 400 }).toBe(true)
