@@ -1,6 +1,7 @@
 import { DEFAULT_POLICY } from '@muster/contracts'
+import { until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { AcceptVerdict } from '../src/index.ts'
+import { type AcceptVerdict, acceptCommands } from '../src/index.ts'
 import { openRoad, type Road } from './road-fixture.ts'
 
 let road: Road
@@ -32,3 +33,39 @@ test('a plain command is kept alike whatever else is in its batch, each with its
   }
   expect((await kept(beside[3])).run['label']).toBe('not plain')
 })
+
+test('of two commands accepted at once for one session, the one that waits for the other is behind it, by its place and by its time', async () => {
+  const { session_id, run_id } = await road.acceptOne({ session_key: 'shared' })
+  const first = await road.database.pool.connect()
+  await first.query('BEGIN')
+  await first.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session_id])
+  const behind = road.acceptOne({ session_id })
+  await until(async () => ((await waitingForLocks()) === 1 ? true : undefined), { what: 'the second to wait' })
+  const [ahead] = await acceptCommands(first, [road.item({ session_id })])
+  await first.query('COMMIT')
+  first.release()
+  const order = { session: [ahead?.run_id, (await behind).run_id] }
+  expect(
+    await road.one(
+      `SELECT array_agg(r.id ORDER BY r.session_order) AS session FROM runs r WHERE r.session_id = $1 AND r.status = 'queued' AND r.id <> $2`,
+      session_id,
+      run_id,
+    ),
+  ).toEqual(order)
+  expect(
+    await road.one(
+      `SELECT array_agg(r.id ORDER BY r.accepted_at) AS session FROM runs r JOIN tasks t ON t.run_id = r.id AND t.created_at = r.accepted_at
+       WHERE r.session_id = $1 AND r.id <> $2`,
+      session_id,
+      run_id,
+    ),
+  ).toEqual(order)
+})
+
+const waitingForLocks = async () =>
+  (
+    await road.one<{ n: number }>(
+      `SELECT count(*)::integer AS n FROM pg_stat_activity
+       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%accept_commands(%'`,
+    )
+  ).n

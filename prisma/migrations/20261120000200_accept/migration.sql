@@ -23,10 +23,6 @@ DECLARE
   v_one jsonb;
 BEGIN
   accepted_at := now();
-  FOR n IN 1 .. cardinality(p_runs) LOOP
-    orders[n] := nextval('run_order');
-  END LOOP;
-
   IF (SELECT count(*) FROM agents a WHERE a.id = ANY (p_agents) AND a.version = p_versions[array_position(p_agents, a.id)]
       AND a.active AND a.deleted_at IS NULL) < cardinality(p_agents) THEN
     v_outcomes := ARRAY(
@@ -41,7 +37,13 @@ BEGIN
       v_outcomes[(v_one -> 'n')::integer] := v_one ->> 'outcome';
       v_sessions[(v_one -> 'n')::integer] := v_one ->> 'session_id';
     END LOOP;
+    -- a statement that waited for a session was accepted after the one it waited for
+    accepted_at := clock_timestamp();
   END IF;
+  -- with the sessions locked: the order of a session's runs is that in which they entered it
+  FOR n IN 1 .. cardinality(p_runs) LOOP
+    orders[n] := nextval('run_order');
+  END LOOP;
 
   IF v_outcomes IS NULL AND cardinality(p_more) = 0 THEN
     -- nearly all: what such commands do not have is not prepared, which is a good part of what one alone costs
@@ -61,21 +63,22 @@ BEGIN
   END IF;
 
   INSERT INTO tasks (id, workspace_id, agent_id, agent_key, type, status, run_id, session_id, label, lane, priority, metadata, idempotency_key,
-    fingerprint, attachments)
+    fingerprint, attachments, created_at, updated_at)
   SELECT i.task, p_templates[i.k][1], p_templates[i.k][2], p_templates[i.k][3], p_templates[i.k][11], task_status_of('queued', is_later(i.more)),
     i.run, v_sessions[i.n], i.more ->> 'label', p_templates[i.k][8], p_templates[i.k][12]::integer, coalesce(i.more -> 'metadata', '{}'),
-    i.more ->> 'idempotency_key', decode(i.more ->> 'fingerprint', 'hex'), i.more -> 'attachments'
+    i.more ->> 'idempotency_key', decode(i.more ->> 'fingerprint', 'hex'), i.more -> 'attachments',
+    accepted_at, accepted_at
   FROM unnest(p_likes, p_tasks, p_runs, p_more) WITH ORDINALITY AS i (k, task, run, more, n)
   WHERE v_outcomes IS NULL OR v_outcomes[i.n] = 'accepted';
 
   INSERT INTO runs (id, task_id, task_type, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, status,
     max_attempts, priority, run_order, session_order, scheduled, message, extra_system_prompt, policy, timeout_ms, not_before, expires_at,
-    offerable_at, label, metadata, traceparent, attachments)
+    accepted_at, queued_at, offerable_at, label, metadata, traceparent, attachments)
   SELECT i.run, i.task, p_templates[i.k][11], p_templates[i.k][1], p_templates[i.k][2], p_templates[i.k][3], p_templates[i.k][4]::integer,
     v_sessions[i.n], p_templates[i.k][8], p_templates[i.k][6], p_templates[i.k][7], p_templates[i.k][5], 'queued', p_templates[i.k][10]::integer,
     p_templates[i.k][12]::integer, orders[i.n], CASE WHEN v_sessions[i.n] IS NOT NULL AND NOT is_later(i.more) THEN orders[i.n] END,
     is_later(i.more), i.message, i.more ->> 'extra_system_prompt', p_policies[p_templates[i.k][13]::integer], p_templates[i.k][9]::integer,
-    starts_at(i.more), expires_at(i.more), accepted_at, i.more ->> 'label', coalesce(i.more -> 'metadata', '{}'), i.more ->> 'traceparent', i.more -> 'attached'
+    starts_at(i.more), expires_at(i.more), accepted_at, accepted_at, accepted_at, i.more ->> 'label', coalesce(i.more -> 'metadata', '{}'), i.more ->> 'traceparent', i.more -> 'attached'
   FROM unnest(p_likes, p_tasks, p_runs, p_messages, p_more) WITH ORDINALITY AS i (k, task, run, message, more, n)
   WHERE v_outcomes IS NULL OR v_outcomes[i.n] = 'accepted';
 
