@@ -62,7 +62,7 @@ function machine({ system = 'Linux', uid = 1000, programs = {} }: Machine) {
     writeFileSync(join(folder, name), `#!/bin/sh\n${note}${body}\n`)
     chmodSync(join(folder, name), 0o755)
   }
-  const started = `case "$1" in apps/*|*vitest*|*turbo*) echo "started $1 bwrap=\${MUSTER_BWRAP_PATH:-usual} redis=$(command -v redis-server)" ;; esac`
+  const started = `case "$1" in apps/*|*vitest*|*turbo*) echo "started $1 bwrap=\${MUSTER_BWRAP_PATH:-usual} redis=$(command -v redis-server) compiled=$NODE_COMPILE_CACHE" ;; esac`
   const npm = `[ "$1" != ci ] || { mkdir -p node_modules/.bin && cp "$MACHINE/node" node_modules/.bin/node; }`
   const all = { uname: `echo ${system}`, id: `echo ${uid}`, node: started, npm, ...programs }
   for (const [name, body] of Object.entries(all)) add(bin, name, body)
@@ -81,9 +81,11 @@ function machine({ system = 'Linux', uid = 1000, programs = {} }: Machine) {
 }
 
 test('where everything is there it starts at once, and the second time asks nobody', () => {
-  const { run } = machine({ programs: { 'redis-server': THERE, bwrap: THERE, 'apt-get': FAILS } })
+  const { run, clone } = machine({ programs: { 'redis-server': THERE, bwrap: THERE, 'apt-get': FAILS } })
   const first = run('up')
   expect(first).toMatchObject({ status: 0 })
+  // a process started again reads what was compiled before
+  expect(first.said).toContain(`compiled=${clone}/node_modules/.cache/compiled`)
   expect(first.calls).toContain('npm ci --ignore-scripts')
   const again = run('up')
   expect(again.said).toMatch(/^started apps\/cli\/src\/main.ts /)

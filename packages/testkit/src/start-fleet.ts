@@ -133,11 +133,12 @@ export function launchFleet(options: FleetOptions = {}): LaunchedFleet {
 }
 
 function fleetEnvironment(home: string, options: FleetOptions): NodeJS.ProcessEnv {
-  const { PATH, HOME, TMPDIR } = process.env
+  const { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE } = process.env
   return {
     PATH,
     HOME,
     TMPDIR,
+    NODE_COMPILE_CACHE,
     MUSTER_HOME: home,
     MUSTER_PORT: '0',
     ...(options.workers === undefined ? {} : { MUSTER_WORKERS: String(options.workers) }),

@@ -22,6 +22,7 @@ export async function startSecondGateway(
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
       DATABASE_URL: facts.database_url,
       REDIS_URL: facts.redis_url,
       MUSTER_ADMIN_TOKEN: facts.admin_token,

@@ -33,12 +33,12 @@ const STOP_MS = 10_000
 /** Starts a Node program with nothing but the given environment and waits until it is ready. */
 export async function startProgram(options: ProgramOptions): Promise<Program> {
   const log = openSync(options.logFile, 'a', 0o600)
-  const { PATH = '', HOME = '' } = process.env
+  const { PATH, HOME, NODE_COMPILE_CACHE } = process.env
   const child = spawn(process.execPath, [...(options.nodeArguments ?? []), options.entry], {
     cwd: REPOSITORY_FOLDER,
     // The channel tells it when this process is gone.
     stdio: ['ignore', log, log, 'ipc'],
-    env: { PATH, HOME, NODE_ENV: 'production', ...options.env },
+    env: { PATH, HOME, NODE_COMPILE_CACHE, NODE_ENV: 'production', ...options.env },
   })
   closeSync(log)
   const gone = once(child, 'exit')
