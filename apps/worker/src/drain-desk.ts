@@ -10,17 +10,16 @@ const SNAPSHOT_GRACE_MS = 2000
 export async function drainDesk(desk: RunDesk, config: WorkerConfig, logger: Logger): Promise<void> {
   const empty = desk.empty()
   await Promise.race([empty, elapsed(config.drainMs)])
-  for (const execution of desk.executions) {
-    const { run } = execution
-    if (run.hand_backs >= HAND_BACKS_MAX && !execution.progressed) {
+  desk.stopFromNowOn(({ run, progressed }) => {
+    if (run.hand_backs >= HAND_BACKS_MAX && !progressed) {
       logger.warn({ run_id: run.run_id }, 'handed back too often without progress; it stays until the last limit')
-      continue
+      return null
     }
     logger.info({ run_id: run.run_id }, 'handing back')
-    execution.stop({ kind: 'hand_back', graceMs: SNAPSHOT_GRACE_MS })
-  }
+    return { kind: 'hand_back', graceMs: SNAPSHOT_GRACE_MS }
+  })
   await Promise.race([empty, elapsed(Math.max(0, config.drainMaxMs - config.drainMs))])
-  desk.stopAll({ kind: 'lost' })
+  desk.stopFromNowOn(() => ({ kind: 'lost' }))
   await empty
 }
 

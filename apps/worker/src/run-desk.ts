@@ -25,6 +25,7 @@ export class RunDesk {
   readonly #jobs = new Map<string, Promise<void>>()
   readonly #executions = new Map<string, Execution>()
   readonly #clearings = new Set<Promise<void>>()
+  #causeOf: (execution: Execution) => StopCause | null = () => null
   #closed = false
 
   constructor(options: DeskOptions) {
@@ -42,11 +43,16 @@ export class RunDesk {
 
   /** Takes a job; one that is already in hand joins the execution in progress. Never rejects for the run's sake. */
   take(job: RunJob, carries: (next: RunJob) => void = () => undefined): Promise<void> {
-    const key = `${job.run_id}-${job.admission}`
+    let key = keyOfJob(job)
     const known = this.#jobs.get(key)
     if (known !== undefined) return known
     if (this.#closed) return Promise.resolve()
-    const work = this.#workOn(job, carries).finally(() => this.#jobs.delete(key))
+    const work = this.#workOn(job, (next) => {
+      this.#jobs.delete(key)
+      key = keyOfJob(next)
+      this.#jobs.set(key, work)
+      carries(next)
+    }).finally(() => this.#jobs.delete(key))
     this.#jobs.set(key, work)
     return work
   }
@@ -62,6 +68,17 @@ export class RunDesk {
 
   stopAll(cause: StopCause): void {
     for (const execution of this.#executions.values()) execution.stop(cause)
+  }
+
+  /** Stops what runs, and what still begins: a claim may be on its way. */
+  stopFromNowOn(causeOf: (execution: Execution) => StopCause | null): void {
+    this.#causeOf = causeOf
+    for (const execution of this.#executions.values()) this.#stopFor(execution)
+  }
+
+  #stopFor(execution: Execution): void {
+    const cause = this.#causeOf(execution)
+    if (cause !== null) execution.stop(cause)
   }
 
   /** Resolves when nothing is in hand any more. */
@@ -95,6 +112,7 @@ export class RunDesk {
       if (verdict.verdict === 'node_dead') this.#options.onNodeDead(nodeId)
       if (verdict.verdict !== 'claimed' && verdict.verdict !== 'mine') return null
       const { run } = verdict
+      if (this.#executions.has(keyOf({ runId: run.run_id, generation: run.generation }))) return null
       beat.hold({ runId: run.run_id, generation: run.generation })
       beat.claimed(claiming)
       return await this.#execute(run, nodeId)
@@ -121,6 +139,7 @@ export class RunDesk {
     const execution = new Execution(run, parts, span.traceparent)
     this.#executions.set(keyOf(pair), execution)
     if (this.#options.nodeId() !== nodeId) execution.stop({ kind: 'lost' })
+    this.#stopFor(execution)
     const ids = { run_id: run.run_id, generation: run.generation, node_id: nodeId }
     context.log.info({ ...ids, attempt: run.attempt_number }, 'run started')
     try {
@@ -170,6 +189,7 @@ export class RunDesk {
   }
 }
 
+const keyOfJob = (job: RunJob): string => `${job.run_id}-${job.admission}`
 const keyOf = (pair: HeldPair): string => `${pair.runId}/${pair.generation}`
 
 const heldRun = (run: ClaimedRun) => ({

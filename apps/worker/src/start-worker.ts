@@ -99,16 +99,28 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     attachments: attachmentFolders,
     logger,
   })
-  const consumers = () => taking
+  let undecided = false
+  let draining = false
+  /** Takes jobs only while they can be claimed: known as a node, Postgres answering, not draining. */
+  const steer = (): void => {
+    const takes = registration.id !== null && !undecided && !draining
+    for (const consumer of taking) {
+      if (takes) consumer.resume()
+      else void consumer.pause()
+    }
+  }
   const writer = new EventWriter(context, giveUp.signal)
   const holder = createRunHolder(context, {
     places: Object.values(pools).reduce((sum, slots) => sum + slots, 0),
     signal: giveUp.signal,
     onUndecided: () => {
-      for (const consumer of consumers()) void consumer.pause()
+      undecided = true
+      steer()
     },
     onDecided: () => {
-      if (!draining) for (const consumer of consumers()) consumer.resume()
+      if (!undecided) return
+      undecided = false
+      steer()
     },
   })
   const desk = new RunDesk({
@@ -137,15 +149,16 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
         metrics.observe('sandbox_start_seconds', { pool: run.policy.runtime_type, start: 'cold' }, seconds),
     },
   })
-  let draining = false
 
   /** A node that is dead kills what it held, and only then comes back under another id. */
   function renew(deadId: string): void {
     if (!registration.lose(deadId) || draining) return
     logger.warn({ node_id: deadId }, 'declared dead; registering anew')
     desk.stopAll({ kind: 'lost' })
+    steer()
     void registration.register().then((id) => {
       beat.name(id)
+      steer()
       logger.info({ node_id: id }, 'registered anew')
     })
   }

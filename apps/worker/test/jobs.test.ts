@@ -1,0 +1,102 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { until } from '@muster/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openSmallFleet, type SmallFleet } from './small-fleet.ts'
+
+const SHELL = `IFS= read -r line; node -p 'JSON.parse(process.argv[1]).message' "$line" > /tmp/s; exec bash /tmp/s`
+
+let fleet: SmallFleet
+beforeAll(async () => {
+  fleet = await openSmallFleet()
+  await fleet.agent('shell', { command: ['/bin/bash', '-c', SHELL] })
+})
+afterAll(() => fleet.close())
+
+const queue = () => {
+  const found = fleet.gate.queues().find(({ name }) => name === 'bubblewrap')
+  if (found === undefined) throw new Error('no queue')
+  return found
+}
+
+/** BullMQ delivers the run's job once more. */
+async function redeliver(runId: string): Promise<void> {
+  const { rows } = await fleet.database.pool.query<{ admission: string }>('SELECT admission FROM runs WHERE id = $1', [
+    runId,
+  ])
+  await queue().add('again', { run_id: runId, admission: Number(rows[0]?.admission) })
+  await until(async () => (await queue().getWaitingCount()) === 0 || undefined, { what: 'the job to be taken' })
+}
+
+test('a job that is delivered again joins the execution in progress, also of a run that came to a place without a job', async () => {
+  const worker = await fleet.worker({ MUSTER_POOLS: 'bubblewrap:2' })
+  const sent = []
+  for (const message of ['sleep 1', 'sleep 1', 'echo begun; sleep 3'])
+    sent.push((await fleet.submit({ agent: 'shell', message })).run.id)
+  const kept = sent.at(-1) ?? ''
+  await fleet.run(kept, 'running')
+  await redeliver(kept)
+  expect(await fleet.run(kept, 'succeeded', 'failed')).toMatchObject({ status: 'succeeded', output: 'begun' })
+  expect((await fleet.attempts(kept)).map((attempt) => attempt.status)).toEqual(['succeeded'])
+  await worker.drain()
+})
+
+test('a worker that was declared dead takes no job before it is registered anew', async () => {
+  const worker = await fleet.worker({ MUSTER_POOLS: 'bubblewrap:2' })
+  const { pool } = fleet.database
+  await pool.query(`
+    CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(99); RETURN NEW; END';
+    CREATE TRIGGER wait_here BEFORE INSERT ON nodes FOR EACH ROW EXECUTE FUNCTION wait_here()`)
+  const blocker = await pool.connect()
+  await blocker.query('BEGIN')
+  await blocker.query('SELECT pg_advisory_xact_lock(99)')
+  await pool.query(`UPDATE nodes SET status = 'inactive' WHERE id = $1`, [worker.nodeId])
+  await until(
+    async () =>
+      (
+        await pool.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO nodes%'`,
+        )
+      ).rowCount === 1 || undefined,
+    { what: 'the registration to wait' },
+  )
+  await queue().add('stray', { run_id: 'run_01arz3ndektsv4rrffq69g5fav', admission: 1 })
+  const { run } = await fleet.submit({ agent: 'shell', message: 'echo after' })
+  const taken = async () => (await queue().getWaitingCount()) === 0 || undefined
+  await expect(until(taken, { deadlineMs: 500 })).rejects.toThrow()
+  await blocker.query('COMMIT')
+  blocker.release()
+  expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ output: 'after' })
+  await until(taken)
+  await pool.query('DROP TRIGGER wait_here ON nodes')
+  await worker.drain()
+})
+
+test('a run whose claim is answered after a drain handed back the others is handed back too', async () => {
+  const { run } = await fleet.submit({ agent: 'shell', message: 'sleep 600' })
+  const blocker = await fleet.database.pool.connect()
+  await blocker.query('BEGIN')
+  await blocker.query('SELECT FROM runs WHERE id = $1 FOR UPDATE', [run.id])
+  const worker = await fleet.worker({ MUSTER_POOLS: 'bubblewrap:2', MUSTER_DRAIN_MS: '0' })
+  await until(
+    async () =>
+      (
+        await fleet.database.pool.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%claim_runs(%'`,
+        )
+      ).rowCount === 1 || undefined,
+    { what: 'the claim to wait' },
+  )
+  const drained = worker.drain()
+  await until(
+    async () =>
+      (await fleet.database.pool.query(`SELECT FROM nodes WHERE id = $1 AND status = 'draining'`, [worker.nodeId]))
+        .rowCount === 1 || undefined,
+    { what: 'the drain to begin' },
+  )
+  // nothing outside shows that it has handed back what ran
+  await delay(500)
+  await blocker.query('COMMIT')
+  blocker.release()
+  await drained
+  expect(await fleet.run(run.id)).toMatchObject({ status: 'queued', hand_backs: 1, losses: 0 })
+})
