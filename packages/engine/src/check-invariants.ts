@@ -1,4 +1,5 @@
 import type { Invariants } from '@muster/contracts'
+import { AppError } from '@muster/core'
 import type { GateSlot } from '@muster/gate'
 import { auditStore, type Held, heldRuns, nodeStates, readEpoch } from '@muster/store'
 import { readSlots } from './compare-slots.ts'
@@ -14,41 +15,49 @@ const GRACE_MS = 5000
 
 /**
  * Compares slots with runs, counts with slots, and what Postgres alone can tell. Something in motion can look wrong for a moment, so what
- * is found is looked for again after a moment, and only what stands both times is reported.
+ * is found is looked for again after a moment, and only what stands both times is reported. Throws `unavailable` where nothing is found
+ * and the gate could not be looked at: that is no clean bill.
  */
 export async function checkInvariants(context: EngineContext): Promise<Invariants> {
   const first = await find(context)
-  if (first.length === 0) return { violations: [], checked_at: new Date().toISOString() }
-  await pause(LOOK_AGAIN_MS)
-  const again = new Set((await find(context)).map(identity))
-  return {
-    violations: first.filter((violation) => again.has(identity(violation))),
-    checked_at: new Date().toISOString(),
+  const looks = [first]
+  if (first.found.length > 0) {
+    await pause(LOOK_AGAIN_MS)
+    looks.push(await find(context))
   }
+  const last = new Set(looks.at(-1)?.found.map(identity))
+  const violations = first.found.filter((violation) => last.has(identity(violation)))
+  if (violations.length === 0 && looks.some((look) => look.gate === 'not seen'))
+    throw new AppError('unavailable', 'the slots cannot be compared now', { retryAfterMs: 1000 })
+  return { violations, checked_at: new Date().toISOString() }
 }
+
+type Look = { readonly found: readonly Violation[]; readonly gate: 'seen' | 'not seen' }
 
 const identity = (violation: Violation): string => `${violation.code} ${violation.run_id ?? violation.detail}`
 
-async function find(context: EngineContext): Promise<readonly Violation[]> {
+async function find(context: EngineContext): Promise<Look> {
   const inStore = await auditStore(context.database.pool)
   const found: Violation[] = inStore.map(({ code, run_id, detail }) => ({
     code,
     detail,
     ...(run_id === null ? {} : { run_id }),
   }))
-  return [...found, ...(await findInGate(context))]
+  const inGate = await findInGate(context)
+  return { found: [...found, ...(inGate ?? [])], gate: inGate === null ? 'not seen' : 'seen' }
 }
 
-async function findInGate(context: EngineContext): Promise<readonly Violation[]> {
+/** Null while the gate does not tell. */
+async function findInGate(context: EngineContext): Promise<readonly Violation[] | null> {
   const { pool } = context.database
   const state = await withGate(() => context.gate.state())
-  if (state === null) return []
+  if (state === null) return null
   const epoch = await readEpoch(pool)
   if (!state.warm || state.epoch !== epoch)
     return [{ code: 'stale_epoch', detail: `the gate is at epoch ${state.epoch ?? 'none'}, Postgres at ${epoch}` }]
   const slots = await readSlots(context)
   const counts = await withGate(() => context.gate.recount())
-  if (slots === null || counts === null || counts.kind === 'cold') return []
+  if (slots === null || counts === null || counts.kind === 'cold') return null
   const held = await heldRuns(pool)
   const miscounts = counts.miscounts.map((each): Violation => {
     const place = each.node === null ? `pool ${each.pool ?? ''}` : nameNode(each.node)

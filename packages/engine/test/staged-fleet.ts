@@ -270,6 +270,7 @@ export async function openStagedFleet(): Promise<StagedFleet> {
       await database.close()
       await redis[Symbol.asyncDispose]()
       await test.drop()
+      if (staging.missed().length > 0) throw new Error(`staged and never reached: ${staging.missed().join(', ')}`)
     },
   }
   await fleet.rebuild()

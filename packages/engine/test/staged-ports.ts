@@ -21,6 +21,8 @@ export type Staging = {
   /** Decides for every call that nothing is staged for. */
   always(decide: (step: StepName) => Stage | null): void
   readonly calls: StepName[]
+  /** Steps that were staged and never came: a test that stages one would prove nothing. */
+  readonly missed: () => StepName[]
   readonly run: <T>(step: StepName, call: () => Promise<T>) => Promise<T>
 }
 
@@ -36,6 +38,7 @@ export function createStaging(): Staging {
     always(decide) {
       otherwise = decide
     },
+    missed: () => [...staged].flatMap(([step, stages]) => (stages.length > 0 ? [step] : [])),
     async run(step, call) {
       calls.push(step)
       const stage = staged.get(step)?.shift() ?? otherwise(step)
