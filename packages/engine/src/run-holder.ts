@@ -5,6 +5,7 @@ import {
   type Claim,
   type ClaimVerdict,
   claimRuns,
+  endRuns,
   type Finish,
   finishRuns,
   type Moves,
@@ -52,6 +53,7 @@ const BATCH_MIN = 8
 
 type ClaimFor = Claim & { readonly nodeId: string }
 type FinishAnswer = { readonly moved: boolean; readonly offers: Moves['offers'] }
+type SettledFinish = PromiseSettledResult<FinishAnswer>
 
 export function createRunHolder(context: EngineContext, options: HolderOptions): RunHolder {
   const { pool } = context.database
@@ -80,19 +82,35 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
     { max, apart: (claim) => claim.runId },
   )
 
-  const finisher = new Batcher<Finish, PromiseSettledResult<FinishAnswer>>(
-    (batch) =>
-      settleBatch(batch, async (finishes) => {
-        const moves = await ask(() => finishRuns(pool, finishes))
-        void publishEvents(context, moves.events)
-        const moved = new Set(moves.moved.map((each) => each.runId))
-        const own = new Set(finishes.map((finish) => finish.runId))
-        return finishes.map(({ runId }, index) => ({
-          moved: moved.has(runId),
-          // a run that is queued again is offered with the release of its own slot; what the batch made free, with its first release
-          offers: moves.offers.filter((offer) => offer.runId === runId || (index === 0 && !own.has(offer.runId))),
-        }))
-      }),
+  /** What one statement makes of these ends. */
+  async function settleEnds(
+    statement: typeof finishRuns,
+    ends: readonly Finish[],
+  ): Promise<Map<Finish, SettledFinish>> {
+    if (ends.length === 0) return new Map()
+    const answers = await settleBatch(ends, async (finishes): Promise<FinishAnswer[]> => {
+      const moves = await ask(() => statement(pool, finishes))
+      void publishEvents(context, moves.events)
+      const moved = new Set(moves.moved.map((each) => each.runId))
+      const own = new Set(finishes.map((finish) => finish.runId))
+      const [first] = moved
+      return finishes.map(({ runId }) => ({
+        moved: moved.has(runId),
+        // a run that is queued again is offered with the release of its own slot; what the statement made free, with that of its first end
+        offers: moves.offers.filter((offer) => offer.runId === runId || (runId === first && !own.has(offer.runId))),
+      }))
+    })
+    return new Map(ends.map((finish, index) => [finish, answers[index] ?? NOT_ANSWERED]))
+  }
+
+  const finisher = new Batcher<Finish, SettledFinish>(
+    async (batch) => {
+      // each by itself: what the first has done is not asked for again, and then taken for lost, when the second has to be repeated
+      const ended = await settleEnds(endRuns, batch)
+      const left = batch.filter((finish) => isLeft(ended.get(finish)))
+      const finished = await settleEnds(finishRuns, left)
+      return batch.map((finish) => finished.get(finish) ?? ended.get(finish) ?? NOT_ANSWERED)
+    },
     { max, apart: (finish) => finish.runId },
   )
 
@@ -145,10 +163,12 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
  */
 const batchMax = (places: number): number => Math.min(BATCH_MAX, Math.max(BATCH_MIN, Math.ceil(places / 2)))
 
-const NOT_ANSWERED: PromiseSettledResult<ClaimVerdict> = {
+const NOT_ANSWERED: PromiseRejectedResult = {
   status: 'rejected',
-  reason: new Error('a claim was not answered'),
+  reason: new Error('an item of a batch was not answered'),
 }
+
+const isLeft = (ended: SettledFinish | undefined): boolean => ended?.status === 'fulfilled' && !ended.value.moved
 
 const startedEvents = (answers: readonly PromiseSettledResult<ClaimVerdict>[], nodeId: string): readonly RunEvent[] =>
   answers.flatMap((answer) =>

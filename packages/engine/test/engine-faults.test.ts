@@ -1,8 +1,17 @@
+import type { RunEvent } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { createAgent, deleteAgent } from '@muster/store'
 import { until } from '@muster/testkit'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { cancelRun, createAcceptor, EventWriter, releaseSession, requeueTask, startSlot } from '../src/index.ts'
+import {
+  cancelRun,
+  checkInvariants,
+  createAcceptor,
+  EventWriter,
+  releaseSession,
+  requeueTask,
+  startSlot,
+} from '../src/index.ts'
 import { FAILED, openStagedFleet, type StagedFleet, SUCCEEDED } from './staged-fleet.ts'
 
 let fleet: StagedFleet
@@ -130,6 +139,32 @@ test('one end that Postgres refuses makes its run failed, and the others of its 
   expect(statuses).toEqual(['succeeded', 'failed', 'succeeded'])
 })
 
+test.for(['has to be repeated', 'is refused'] as const)(
+  'an end for good is answered, shown live and followed by its session once, also where the requeue in its batch %s',
+  async (how) => {
+    const agent = await fleet.agent()
+    const first = await fleet.submit(agent, { session_key: 's' })
+    const next = await fleet.submit(agent, { session_key: 's' })
+    const other = await fleet.submit(agent)
+    const [good, bad] = [await fleet.hold(first.run.id, node), await fleet.hold(other.run.id, node)]
+    const shown: RunEvent[][] = []
+    const stop = fleet.gate.live.subscribe(first.run.id, (events) => shown.push([...events]))
+    await until(() => (shown.length > 0 ? true : undefined), { what: 'the subscription to stand' })
+    if (how === 'has to be repeated') fleet.staging.at('finish_runs', { lose: 'call' })
+    const message = how === 'is refused' ? `un${NUL}fine` : 'fine'
+    const ends = await Promise.all([
+      fleet.finish(bad, { kind: 'failed', failure: { code: 'agent_exit', message, retryable: true }, exitCode: 1 }),
+      fleet.finish(good),
+    ])
+    expect(ends).toEqual(['finished', 'finished'])
+    expect((await fleet.inGate(next.run.id)).state).toBe('reserved')
+    expect((await fleet.run(other.run.id)).status).toBe(how === 'is refused' ? 'failed' : 'queued')
+    await until(() => (shown.flat().length > 0 ? true : undefined), { what: 'the end to be shown' })
+    stop()
+    expect(shown.flat().map((event) => event.type)).toEqual(['run.finished'])
+  },
+)
+
 test('an output as deep as the agent protocol allows ends its run and frees its slot', async () => {
   const agent = await fleet.agent()
   const run = await fleet.hold((await fleet.submit(agent)).run.id, node)
@@ -242,7 +277,7 @@ test('a run whose claim was refused for its dead node is offered again by the ne
   await fleet.die(node)
   expect((await fleet.holder.claim(job, node)).verdict).toBe('node_dead')
   await fleet.node()
-  fleet.staging.at('offerable_page', { lose: 'call' })
+  fleet.staging.at('backlog_page', { lose: 'call' })
   await fleet.tick()
   expect((await fleet.inGate(run.id)).state).toBe('reserved')
 })
@@ -255,7 +290,7 @@ test('a run that the gate let go before Postgres thought it due is offered again
   await fleet.database.pool.query(`UPDATE runs SET not_before = now() - interval '1 millisecond' WHERE id = $1`, [
     run.id,
   ])
-  fleet.staging.at('offerable_page', { lose: 'call' })
+  fleet.staging.at('backlog_page', { lose: 'call' })
   await fleet.tick()
   expect((await fleet.inGate(run.id)).state).toBe('reserved')
 })
@@ -272,5 +307,14 @@ test.for(['waits for a slot that it has', 'waits for its time'] as const)(
       await fleet.node()
     }
     await until(async () => (await fleet.inGate(run.id)).state === 'reserved', { deadlineMs: 3000 })
+  },
+)
+
+test.for(['gate.state', 'gate.audit'])(
+  'books are not called balanced while the gate does not answer %s',
+  async (step) => {
+    fleet.staging.at(step, { lose: 'call' })
+    await expect(checkInvariants(fleet.context)).rejects.toMatchObject({ code: 'unavailable' })
+    expect((await checkInvariants(fleet.context)).violations).toEqual([])
   },
 )

@@ -24,6 +24,8 @@ export class AgentVersions {
 
   /** Reads those that are not kept; afterwards `of` knows them all. */
   async read(versions: readonly Version[]): Promise<void> {
+    // before it is looked up what is missing, so that nothing goes that is asked for
+    if (this.#kept.size + versions.length > KEPT_MAX) this.#kept.clear()
     const missing = new Map(versions.map((one) => [keyOf(one), one] as const).filter(([key]) => !this.#kept.has(key)))
     if (missing.size === 0) return
     const asked = [...missing.values()]
@@ -31,7 +33,6 @@ export class AgentVersions {
       asked.map((one) => one.agent_id),
       asked.map((one) => one.agent_version),
     ])
-    if (this.#kept.size + rows.length > KEPT_MAX) this.#kept.clear()
     for (const { agent_id, version, config } of rows)
       this.#kept.set(keyOf({ agent_id, agent_version: version }), agentConfigSchema.safeParse(config))
   }

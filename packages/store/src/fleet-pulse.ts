@@ -29,8 +29,11 @@ const PULSE = {
 }
 const OLDEST = {
   name: 'oldest_queued',
-  text: `SELECT pool, extract(epoch FROM now() - min(queued_at))::float8 AS age_seconds
-    FROM (SELECT pool, queued_at FROM runs WHERE status = 'queued' AND NOT scheduled ORDER BY offerable_at, id LIMIT ${OLDEST_MAX}) r GROUP BY pool`,
+  text: `SELECT r.pool, extract(epoch FROM now() - min(greatest(r.queued_at, r.not_before)))::float8 AS age_seconds
+    FROM (SELECT id, pool, session_id, queued_at, not_before FROM runs WHERE status = 'queued' AND NOT scheduled
+          ORDER BY offerable_at, id LIMIT ${OLDEST_MAX}) r
+    WHERE r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id)
+    GROUP BY r.pool`,
   row: z
     .object({ pool: poolSchema, age_seconds: z.number() })
     .transform(({ pool, age_seconds }) => ({ pool, ageSeconds: age_seconds })),
@@ -49,7 +52,10 @@ export type OldestQueued = z.infer<typeof OLDEST.row>
 /** The epoch, how long ago the tick was taken (null: never) and each duty last ended well (absent: never), and the living nodes by status. */
 export const fleetPulse = (on: Queryable): Promise<FleetPulse> => executeOne(on, PULSE, [])
 
-/** The age of the oldest queued run of each pool that is not scheduled, among the oldest of all; pools without one are absent. */
+/**
+ * How long the run of each pool that has waited longest for a slot has done so, among the oldest of all queued runs; pools without one are
+ * absent. A run waits from when its time came, and not while it is behind its session.
+ */
 export const oldestQueued = (on: Queryable): Promise<readonly OldestQueued[]> => execute(on, OLDEST, [])
 
 /** Notes that these duties have just ended well. */

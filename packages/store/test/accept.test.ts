@@ -62,6 +62,26 @@ test('of two commands accepted at once for one session, the one that waits for t
   ).toEqual(order)
 })
 
+test('a command that waits for its session until its time has come takes its place in the order, and is not scheduled any more', async () => {
+  const { session_id } = await road.acceptOne({ session_key: 'late' })
+  const holder = await road.database.pool.connect()
+  await holder.query('BEGIN')
+  await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session_id])
+  const accepting = road.accept({ session_id, delay_ms: 50 }, { session_id, delay_ms: 60_000 })
+  await until(async () => ((await waitingForLocks()) === 1 ? true : undefined), { what: 'the commands to wait' })
+  await holder.query('SELECT pg_sleep(0.1)')
+  await holder.query('COMMIT')
+  holder.release()
+  const [due, later] = await accepting
+  const placeOf = (verdict: AcceptVerdict | undefined) =>
+    road.one(
+      `SELECT t.status, r.scheduled, r.session_order IS NOT NULL AS placed FROM runs r JOIN tasks t ON t.run_id = r.id WHERE r.id = $1`,
+      verdict?.run_id,
+    )
+  expect(await placeOf(due)).toEqual({ status: 'pending', scheduled: false, placed: true })
+  expect(await placeOf(later)).toEqual({ status: 'scheduled', scheduled: true, placed: false })
+})
+
 const waitingForLocks = async () =>
   (
     await road.one<{ n: number }>(

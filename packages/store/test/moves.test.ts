@@ -8,6 +8,7 @@ import {
   beatNode,
   burnAdmission,
   cancelRun,
+  claimRuns,
   expireRuns,
   makeDue,
   raiseEpoch,
@@ -174,6 +175,23 @@ describe('a claim', () => {
     expect((await statusOf(run_id)).generation).toBe(1)
   })
 
+  test('that is refused waits for nobody who holds its run, and so keeps nothing of its batch from starting', async () => {
+    const node = await road.node()
+    const [ready, later] = await road.accept({}, { delay_ms: 60_000 })
+    const [holder, claimer] = [await road.database.pool.connect(), await road.database.pool.connect()]
+    try {
+      await holder.query('BEGIN')
+      await holder.query('SELECT FROM runs WHERE id = $1 FOR UPDATE', [later?.run_id])
+      await claimer.query(`SET lock_timeout = '1s'`)
+      const claims = [ready, later].map((each) => ({ runId: each?.run_id ?? '', admission: road.admission() + 2000 }))
+      const verdicts = await claimRuns(claimer, node, claims)
+      expect(verdicts.map(({ verdict }) => verdict)).toEqual(['claimed', 'refused'])
+    } finally {
+      holder.release(true)
+      claimer.release(true)
+    }
+  })
+
   test('of an earlier generation can neither write events nor finish', async () => {
     const node = await road.node()
     const { run_id } = await road.acceptOne()
@@ -230,7 +248,7 @@ describe('a session', () => {
 
   test('lets a command that is not due join when it becomes due, behind what came before', async () => {
     const [later, now] = await road.accept(
-      { session_key: 'due', delay_ms: 1 },
+      { session_key: 'due', delay_ms: 60_000 },
       { session_key: 'due', delay_ms: 3_600_000 },
     )
     expect(later?.offerable || now?.offerable).toBe(false)

@@ -6,6 +6,7 @@ import {
   type ClaimedRun,
   claimRuns,
   type Database,
+  endRuns,
   finishRuns,
   openDatabase,
 } from '../src/index.ts'
@@ -54,7 +55,7 @@ const append = (runs: readonly ClaimedRun[]) =>
   )
 
 const finish = (runs: readonly ClaimedRun[], outcome: AttemptOutcome) =>
-  finishRuns(
+  (outcome.kind === 'succeeded' ? endRuns : finishRuns)(
     database.pool,
     runs.map((run) => ({
       runId: run.run_id,
@@ -83,6 +84,7 @@ test('plans that were made while the tables were empty read what a batch names, 
     for (const outcome of [{ kind: 'handed_back', progressed: true } as const, succeeded]) {
       const held = await claim(node, runIds)
       expect(held).toHaveLength(count)
+      expect(await claim(node, runIds)).toEqual([])
       expect(await append(held)).not.toContain(null)
       expect((await finish(held, outcome)).moved).toHaveLength(count)
     }
@@ -95,7 +97,7 @@ test('plans that were made while the tables were empty read what a batch names, 
   )
   const before = await readSoFar()
   await pass(BATCH)
-  // two claims, two appends and two ends read some rows of each run, and more of their dead versions the busier the server is; one pass
-  // over what is queued or held would read half of the backlog
+  // four claims, of which two are refused, two appends and two ends read some rows of each run, and more of their dead versions the busier
+  // the server is; one pass over what is queued or held would read half of the backlog
   expect((await readSoFar()) - before).toBeLessThan(BACKLOG / 3)
 })

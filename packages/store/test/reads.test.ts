@@ -1,10 +1,12 @@
-import type { AgentConfig } from '@muster/contracts'
+import type { Agent, AgentConfig } from '@muster/contracts'
 import { NO_USAGE, newId } from '@muster/core'
 import { createDatabase, type TestDatabase } from '@muster/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { firstIdAt } from '../src/first-id-at.ts'
 import {
+  AgentVersions,
   appendEvents,
+  cancelRun,
   configurationSince,
   createAgent,
   createApiKey,
@@ -22,10 +24,11 @@ import {
   patchAgent,
   patchWorkspace,
   readEvents,
+  requeueTask,
   revokeApiKey,
   runsAheadOf,
 } from '../src/index.ts'
-import { openRoad, type Road } from './road-fixture.ts'
+import { failed, openRoad, type Road } from './road-fixture.ts'
 
 const CONFIG: AgentConfig = { runner: 'process', command: ['true'] }
 
@@ -204,6 +207,36 @@ describe('agents and keys', () => {
     for (const name of ['k', agent.id]) expect(await findAgent(database, workspaceId, name)).toBeNull()
     expect(await deleteAgent(database, workspaceId, agent.id)).toBe('absent')
     await createAgent(database, workspaceId, { key: 'k', config: CONFIG })
+  })
+
+  test('an agent is busy with its own runs alone, not with those of a deleted one that had its key', async () => {
+    const { database, workspaceId } = road
+    const make = async () => (await createAgent(database, workspaceId, { key: 'reused', config: CONFIG })).resource
+    const accept = (agent: Agent) =>
+      road.acceptOne({ agent_id: agent.id, agent_key: agent.key, job_name: 'acme/reused/main', max_attempts: 1 })
+    const old = await make()
+    const { run_id, task_id } = await accept(old)
+    await road.end(await road.held(await road.node(), run_id), failed)
+    expect(await deleteAgent(database, workspaceId, old.id)).toBe('deleted')
+    expect(await requeueTask(database.pool, task_id, newId('run'))).toMatchObject({ outcome: 'requeued' })
+    const anew = await make()
+    const own = await accept(anew)
+    expect(await deleteAgent(database, workspaceId, anew.id)).toBe('busy')
+    await cancelRun(database.pool, own.run_id, 'cancelled', 'no more')
+    expect(await deleteAgent(database, workspaceId, anew.id)).toBe('deleted')
+  })
+
+  test('every version that was asked for is known, however many were read before', async () => {
+    await road.database.pool.query(
+      `INSERT INTO agent_versions (agent_id, version, config) SELECT agent_id, n, config FROM agent_versions, generate_series(2, 1002) n WHERE agent_id = $1`,
+      [road.agentId],
+    )
+    const versions = new AgentVersions(road.database.pool)
+    const version = (agent_version: number) => ({ agent_id: road.agentId, agent_version })
+    await versions.read(Array.from({ length: 1000 }, (_, index) => version(index + 1)))
+    const asked = [1, 1001, 1002].map(version)
+    await versions.read(asked)
+    expect(asked.map((each) => versions.of(each).success)).toEqual([true, true, true])
   })
 
   test('a key opens its workspace until it is revoked', async () => {

@@ -130,6 +130,17 @@ describe('tasks', () => {
     expect(await strays()).toEqual([])
   })
 
+  test('a log goes whole, also where it has holes: the events that say that an attempt began are told by the attempts', async () => {
+    const { run_id } = await ended()
+    await road.database.pool.query(
+      `INSERT INTO noted_events (run_id, seq, type, data) SELECT $1, n, 'agent.delta', '{}' FROM generate_series(4, 300) n WHERE n <> 150`,
+      [run_id],
+    )
+    await age()
+    expect(await removeAll()).toBeGreaterThan(0)
+    expect(await strays()).toEqual([])
+  })
+
   test('pages go on after what stays', async () => {
     const kept = await Promise.all([1, 2, 3].map(() => road.acceptOne(oldItem({ delay_ms: 86_400_000 }))))
     const gone = await Promise.all([1, 2, 3].map(() => ended()))

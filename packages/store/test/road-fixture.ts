@@ -12,6 +12,7 @@ import {
   createAgent,
   createWorkspace,
   type Database,
+  endRuns,
   finishRuns,
   type Moves,
   openDatabase,
@@ -117,7 +118,7 @@ export async function openRoad(): Promise<Road> {
       if (verdict.verdict !== 'claimed') throw new Error(`the claim was ${verdict.verdict}`)
       return verdict.run
     },
-    end(run, outcome) {
+    async end(run, outcome) {
       const held = {
         attemptCount: run.attempt_count,
         maxAttempts: run.max_attempts,
@@ -133,7 +134,8 @@ export async function openRoad(): Promise<Road> {
         usage: NO_USAGE,
         limits: {},
       }
-      return finishRuns(database.pool, [finish])
+      const ended = await endRuns(database.pool, [finish])
+      return ended.moved.length > 0 ? ended : finishRuns(database.pool, [finish])
     },
     async one<Row>(sql: string, ...values: unknown[]) {
       const { rows } = await database.pool.query(sql, values)

@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { countWaiting, createAgent, knownKeys, patchAgent, patchWorkspace, waitingLimitsSince } from '../src/index.ts'
+import {
+  type AcceptVerdict,
+  countWaiting,
+  createAgent,
+  knownKeys,
+  makeDue,
+  oldestQueued,
+  patchAgent,
+  patchWorkspace,
+  waitingLimitsSince,
+} from '../src/index.ts'
 import { openRoad, type Road } from './road-fixture.ts'
 
 let road: Road
@@ -30,6 +40,29 @@ test('queued runs are counted by workspace and agent, each no further than asked
   ])
   expect(counted).toEqual([3, 4, 1, 2, 0, 0])
   expect(await countWaiting(database.pool, [])).toEqual([])
+})
+
+test('a queued run has waited since its time came, and not while it is behind its session', async () => {
+  const { pool } = road.database
+  const gvisor = { pool: 'gvisor' } as const
+  const [due, first, behind] = await road.accept(
+    { ...gvisor, delay_ms: 60_000 },
+    { ...gvisor, session_key: 'aged' },
+    { ...gvisor, session_key: 'aged' },
+  )
+  const age = (column: string, seconds: number, ...verdicts: (AcceptVerdict | undefined)[]) =>
+    pool.query(`UPDATE runs SET ${column} = now() - $1 * interval '1 second' WHERE id = ANY ($2)`, [
+      seconds,
+      verdicts.map((verdict) => verdict?.run_id),
+    ])
+  const oldest = async () => (await oldestQueued(pool)).find((each) => each.pool === 'gvisor')?.ageSeconds
+  await age('queued_at', 7200, due, behind)
+  await age('queued_at', 1000, first)
+  await age('not_before', 500, due)
+  await makeDue(pool, 100)
+  expect(await oldest()).toBeCloseTo(1000, -2)
+  await road.held(await road.node({ gvisor: 1 }), first?.run_id ?? '')
+  expect(await oldest()).toBeCloseTo(500, -2)
 })
 
 test('limits are told whole at first, and then as they change', async () => {

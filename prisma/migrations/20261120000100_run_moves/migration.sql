@@ -262,8 +262,10 @@ BEGIN
     FROM unnest(p_runs, p_admissions) AS i (run_id, admission) LEFT JOIN runs r ON r.id = i.run_id
     -- but for those that this very call claimed
     WHERE (r.status = 'running' AND r.xmin = pg_current_xact_id()::xid) IS NOT TRUE;
-    -- what this claim may not start, some other may: its slot is about to go, so the reconciler offers it within a second
-    UPDATE runs r SET offerable_at = now() WHERE r.id = ANY (p_runs) AND (r.status = 'queued') IS TRUE;
+    -- what this claim may not start, some other may: its slot is about to go, so the reconciler offers it within a second; a hint, for which
+    -- nobody waits with the locks of what was claimed
+    UPDATE runs r SET offerable_at = now() WHERE r.id = ANY (ARRAY(
+      SELECT q.id FROM runs q WHERE q.id = ANY (p_runs) AND (q.status = 'queued') IS TRUE ORDER BY q.id FOR UPDATE SKIP LOCKED));
   END IF;
 END $$;
 

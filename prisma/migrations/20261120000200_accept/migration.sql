@@ -64,7 +64,7 @@ BEGIN
 
   INSERT INTO tasks (id, workspace_id, agent_id, agent_key, type, status, run_id, session_id, label, lane, priority, metadata, idempotency_key,
     fingerprint, attachments, created_at, updated_at)
-  SELECT i.task, p_templates[i.k][1], p_templates[i.k][2], p_templates[i.k][3], p_templates[i.k][11], task_status_of('queued', is_later(i.more)),
+  SELECT i.task, p_templates[i.k][1], p_templates[i.k][2], p_templates[i.k][3], p_templates[i.k][11], task_status_of('queued', is_later(i.more, accepted_at)),
     i.run, v_sessions[i.n], i.more ->> 'label', p_templates[i.k][8], p_templates[i.k][12]::integer, coalesce(i.more -> 'metadata', '{}'),
     i.more ->> 'idempotency_key', decode(i.more ->> 'fingerprint', 'hex'), i.more -> 'attachments',
     accepted_at, accepted_at
@@ -76,8 +76,8 @@ BEGIN
     accepted_at, queued_at, offerable_at, label, metadata, traceparent, attachments)
   SELECT i.run, i.task, p_templates[i.k][11], p_templates[i.k][1], p_templates[i.k][2], p_templates[i.k][3], p_templates[i.k][4]::integer,
     v_sessions[i.n], p_templates[i.k][8], p_templates[i.k][6], p_templates[i.k][7], p_templates[i.k][5], 'queued', p_templates[i.k][10]::integer,
-    p_templates[i.k][12]::integer, orders[i.n], CASE WHEN v_sessions[i.n] IS NOT NULL AND NOT is_later(i.more) THEN orders[i.n] END,
-    is_later(i.more), i.message, i.more ->> 'extra_system_prompt', p_policies[p_templates[i.k][13]::integer], p_templates[i.k][9]::integer,
+    p_templates[i.k][12]::integer, orders[i.n], CASE WHEN v_sessions[i.n] IS NOT NULL AND NOT is_later(i.more, accepted_at) THEN orders[i.n] END,
+    is_later(i.more, accepted_at), i.message, i.more ->> 'extra_system_prompt', p_policies[p_templates[i.k][13]::integer], p_templates[i.k][9]::integer,
     starts_at(i.more), expires_at(i.more), accepted_at, accepted_at, accepted_at, i.more ->> 'label', coalesce(i.more -> 'metadata', '{}'), i.more ->> 'traceparent', i.more -> 'attached'
   FROM unnest(p_likes, p_tasks, p_runs, p_messages, p_more) WITH ORDINALITY AS i (k, task, run, message, more, n)
   WHERE v_outcomes IS NULL OR v_outcomes[i.n] = 'accepted';
@@ -85,7 +85,7 @@ BEGIN
   SELECT jsonb_agg(jsonb_build_object('n', i.n, 'outcome', i.outcome, 'not_before', starts_at(i.more), 'expires_at', expires_at(i.more),
       'task_id', coalesce(v_judged[i.n] ->> 'old_task', i.task), 'run_id', coalesce(v_judged[i.n] ->> 'old_run', i.run),
       'session_id', coalesce(v_judged[i.n] ->> 'old_session', v_sessions[i.n]), 'session_key', v_judged[i.n] ->> 'session_key',
-      'offerable', i.outcome = 'accepted' AND (v_sessions[i.n] IS NULL OR enter_session(v_sessions[i.n], i.run, is_later(i.more))))) INTO odd
+      'offerable', i.outcome = 'accepted' AND (v_sessions[i.n] IS NULL OR enter_session(v_sessions[i.n], i.run, is_later(i.more, accepted_at))))) INTO odd
   FROM (SELECT u.*, coalesce(v_outcomes[u.n], 'accepted') AS outcome
         FROM unnest(p_tasks, p_runs, p_more) WITH ORDINALITY AS u (task, run, more, n)) i
   WHERE i.outcome <> 'accepted' OR v_sessions[i.n] IS NOT NULL OR i.more ?| '{not_before,delay_ms,expires_at,ttl_ms}';
@@ -99,9 +99,9 @@ $$;
 CREATE FUNCTION expires_at(p_more jsonb) RETURNS timestamptz LANGUAGE sql STABLE AS $$
   SELECT least((p_more ->> 'expires_at')::timestamptz, now() + (p_more -> 'ttl_ms')::bigint * interval '1 millisecond')
 $$;
--- Whether it is not yet due.
-CREATE FUNCTION is_later(p_more jsonb) RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT coalesce((p_more ->> 'not_before')::timestamptz > now(), false) OR coalesce((p_more -> 'delay_ms')::bigint > 0, false)
+-- Whether it is not yet due at a time.
+CREATE FUNCTION is_later(p_more jsonb, p_at timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT coalesce(starts_at(p_more) > p_at, false)
 $$;
 
 -- Looks up each command that may be there already: makes the sessions that its session key needs, locks the sessions, and says what is to
