@@ -1,18 +1,7 @@
 import { GateUnavailable } from '@muster/gate'
-import {
-  BACKLOG_HEAD,
-  type BacklogPlace,
-  backlogPage,
-  configurationSince,
-  heldRuns,
-  offersOf,
-  poolCapacities,
-  raiseEpoch,
-} from '@muster/store'
+import { configurationSince, heldRuns, poolCapacities, raiseEpoch } from '@muster/store'
 import type { EngineContext } from './engine-context.ts'
-import { offerRuns } from './offer-runs.ts'
-
-const PAGE = 1000
+import { offerBacklog } from './offer-backlog.ts'
 
 /**
  * Gives a cold gate what Postgres holds: raises the epoch, reads configuration and held runs, loads them as started slots, then offers the
@@ -30,26 +19,12 @@ export async function rebuildGate(context: EngineContext): Promise<'loaded' | 'r
   try {
     if ((await context.gate.load({ epoch, config: entries, holdings, capacities })) === 'refused') return 'refused'
   } catch (error) {
-    if (error instanceof GateUnavailable) return 'unavailable'
-    throw error
+    if (!(error instanceof GateUnavailable)) throw error
+    // it may be loaded all the same, and nobody would take it for cold again
+    await offerBacklog(context, epoch)
+    return 'unavailable'
   }
   context.log.info({ epoch, held: held.length, configured: entries.length }, 'the gate was rebuilt')
-  await offerBacklog(context)
+  await offerBacklog(context, epoch)
   return 'loaded'
-}
-
-/** Offers every queued run that may be offered, page by page; stops when the gate no longer takes them. */
-async function offerBacklog(context: EngineContext): Promise<void> {
-  let after: BacklogPlace = BACKLOG_HEAD
-  for (;;) {
-    const page = await backlogPage(context.database.pool, after, PAGE)
-    const offers = await offersOf(
-      context.database.pool,
-      page.filter((row) => row.offerable).map((row) => row.id),
-    )
-    if (!(await offerRuns(context, offers))) return
-    const last = page.at(-1)
-    if (last === undefined || page.length < PAGE) return
-    after = last
-  }
 }

@@ -2,6 +2,7 @@ import { GateFault } from '@muster/gate'
 import { ageNodes, configurationSince, expireRuns, makeDue, markDuties, readEpoch, takeTick } from '@muster/store'
 import { createSlotComparer } from './compare-slots.ts'
 import type { EngineContext } from './engine-context.ts'
+import { offerBacklog } from './offer-backlog.ts'
 import { offerRuns } from './offer-runs.ts'
 import { createReoffering } from './offer-unknown.ts'
 import { publishEvents } from './publish-events.ts'
@@ -48,6 +49,8 @@ const PAGE = 500
 /** A configuration commits within this of its version, so reading this far back again misses none. */
 const OVERLAP_MS = 30_000
 const LOOK_AGAIN_MS = 500
+/** What became offerable while the gate was away for longer than this is more than the recent look finds. */
+const AWAY_MS_MAX = 20_000
 
 /**
  * The duties of the tick, none of which costs more than the slots, the recent changes or one page. Each may overlap with another
@@ -63,6 +66,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   let rebuilding = false
   let condition: GateCondition = 'warm'
   let lookedAt = Number.NEGATIVE_INFINITY
+  let thereAt = performance.now()
   /** What a sweep and an audit ask carries nothing of ours: when Redis refuses one, what it holds is damaged. */
   let damaged = false
   let done = new Set<Duty>()
@@ -116,8 +120,11 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
 
   async function deliverConfiguration(): Promise<void> {
     const { entries, asOf } = await configurationSince(pool, configuredUntil)
-    if (entries.length === 0 || (await tellGate(() => context.gate.configure(entries))))
-      configuredUntil = new Date(asOf.getTime() - OVERLAP_MS)
+    for (let start = 0; start < entries.length; start += PAGE) {
+      const page = entries.slice(start, start + PAGE)
+      if (!(await tellGate(() => context.gate.configure(page)))) return
+    }
+    configuredUntil = new Date(asOf.getTime() - OVERLAP_MS)
   }
 
   async function tick(): Promise<boolean> {
@@ -165,7 +172,12 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
       lookedAt = performance.now()
       await gateIsCurrent()
     }
-    if (condition === 'warm' && before === 'away') await duty('recent', () => reoffering.offerRecent())
+    const awayMs = performance.now() - thereAt
+    if (condition !== 'away') thereAt = performance.now()
+    if (condition === 'warm' && before === 'away') {
+      await duty('recent', () => reoffering.offerRecent())
+      if (awayMs > AWAY_MS_MAX) await duty('backlog', async () => offerBacklog(context, await readEpoch(pool)))
+    }
   }
 
   return { tick, sweep, freshness }

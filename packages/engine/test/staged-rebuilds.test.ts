@@ -161,3 +161,17 @@ test('what a ghost leaves behind on a rebuilt gate is freed: a start of an earli
   expect(await startSlot(fleet.context, job, node)).toBe('dropped')
   await fleet.finish(await fleet.hold(run.id, node))
 })
+
+test('a load whose answer is lost still brings back what waits', async () => {
+  const { run } = await fleet.submit(await fleet.agent())
+  fleet.staging.at('gate.load', { lose: 'answer' })
+  expect(await fleet.rebuild()).toBe('unavailable')
+  expect((await fleet.inGate(run.id)).state).toBe('reserved')
+})
+
+test('a gate that does not take a page of the backlog at once is asked again', async () => {
+  const { run } = await fleet.submit(await fleet.agent())
+  fleet.staging.at('gate.offer', { lose: 'call' })
+  expect(await fleet.rebuild()).toBe('loaded')
+  expect((await fleet.inGate(run.id)).state).toBe('reserved')
+})

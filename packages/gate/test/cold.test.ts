@@ -104,3 +104,13 @@ test('what earlier epochs left behind is removed, and nothing else', async () =>
   expect(await redis.client.get('other')).toBe('1')
   expect(await gate.lookup([run(1)])).toMatchObject({ runs: [{ state: 'reserved' }] })
 })
+
+test('a gate that has given nearly all admissions of its epoch is cold, and gives those of the next', async () => {
+  const { gate, redis } = await openGate({ capacities: { none: 1 } })
+  const [key = ''] = await redis.client.keys('*:gate')
+  await redis.client.hset(key, 'counter', String(2 ** 32 - 1))
+  expect(await gate.offer([offerOf(place('a'), 1)])).toEqual({ kind: 'cold' })
+  expect(await gate.load({ ...empty(2), capacities: { none: 1 } })).toBe('loaded')
+  const given = one(warm(await gate.offer([offerOf(place('a'), 1)])).admitted)
+  expect(given.admission).toBe(admissionOf(2, 1))
+})

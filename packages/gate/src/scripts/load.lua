@@ -8,7 +8,7 @@ epoch, counter = ask.epoch, 0
 for _, pool in ipairs(POOLS) do pools[pool] = { 0, 0, 0, 0 } end
 data = fleet .. plain(epoch) .. ':'
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'format', FORMAT, 'run_id', ARGV[1], 'epoch', plain(epoch), 'counter', '0')
+redis.call('HSET', KEYS[1], 'epoch', plain(epoch))
 for _, entry in ipairs(ask.entries) do
   local packed = cmsgpack.pack({ entry.limit, entry.weight, entry.paused, entry.version })
   keep_configuration(entry.node, packed)
@@ -21,4 +21,6 @@ for _, h in ipairs(ask.holdings) do
 end
 for _, pool in ipairs(POOLS) do set_pool(CAPACITY, pool, ask.capacities[pool] or 0) end
 flush()
+-- warm from here on: were anything before to fail, the gate is cold, and of an epoch that was seen
+redis.call('HSET', KEYS[1], 'format', FORMAT, 'run_id', ARGV[1])
 return { 'loaded' }

@@ -46,15 +46,15 @@ local function flush_node(node)
   end
 end
 
--- Writes what the script changed. Last, since the nodes are not to be used after it.
+-- Writes what the script changed. Last, since the nodes are not to be used after it. The counter first: no admission is given twice, whatever fails.
 local function flush()
+  if pools_changed then
+    redis.call('HSET', KEYS[1], 'pools', packed_pools(), 'counter', plain(counter))
+  end
   local touched = {}
   for _, node in pairs(nodes) do
     if node and node.touched then touched[#touched + 1] = node end
   end
   for _, node in ipairs(touched) do flush_node(node) end
   write_all()
-  if pools_changed then
-    redis.call('HSET', KEYS[1], 'pools', packed_pools(), 'counter', plain(counter))
-  end
 end

@@ -12,9 +12,10 @@
 --   slots: runs by admission    res: reserved runs by expiry (ms)    due: runs by their time (ms)
 --   idle: nodes with remembered idle children, by the time they were looked at (ms)    pass: how far the accrual has come
 local meta = redis.call('HMGET', KEYS[1], 'format', 'run_id', 'epoch', 'counter', 'pools')
-local warm = meta[1] == FORMAT and meta[2] == ARGV[1]
 local epoch = tonumber(meta[3] or '0')
 local counter = tonumber(meta[4] or '0')
+-- an epoch has 2^32 admissions: a gate that comes near counts as cold, and the next epoch begins anew
+local warm = meta[1] == FORMAT and meta[2] == ARGV[1] and counter < 4294000000
 local fleet = string.sub(KEYS[1], 1, -5)
 
 -- Lua prints whole numbers past 14 digits with an exponent.
