@@ -119,7 +119,8 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
   /** Tells what became of a command, and how long that took. */
   function report({ workspace, command }: AcceptRequest, outcome: Outcome, begun: number): void {
     const seconds = (performance.now() - begun) / 1000
-    context.report?.accepted?.({ outcome, seconds, workspaceId: workspace.id, agentKey: command.agent })
+    const agentKey = agents.keyOf(workspace.id, command.agent)
+    context.report?.accepted?.({ outcome, seconds, workspaceId: workspace.id, agentKey })
   }
 
   async function decide(request: AcceptRequest): Promise<Accepted> {

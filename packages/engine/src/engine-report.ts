@@ -13,7 +13,8 @@ export type EngineReport = {
     readonly outcome: 'accepted' | 'deduplicated' | ErrorCode
     readonly seconds: number
     readonly workspaceId: string
-    readonly agentKey: string
+    /** Null where the command named no agent that is there. */
+    readonly agentKey: string | null
   }): void
   claimed(run: ClaimedRun): void
   recovered(cause: RecoveryCause, runs: number): void

@@ -23,6 +23,7 @@ type AgentName = { readonly workspaceId: string; readonly idOrKey: string }
 export class AgentResolver {
   readonly #reader: Batcher<AgentName, ResolvedAgent | null>
   readonly #kept = new Map<string, Promise<ResolvedAgent>>()
+  readonly #keys = new Map<string, string>()
 
   constructor(database: Database) {
     this.#reader = new Batcher((names) => readAgents(database, names), { max: READ_MAX, lanes: 2 })
@@ -37,19 +38,30 @@ export class AgentResolver {
       this.#kept.delete(place)
       throw error
     })
-    if (this.#kept.size >= KEPT_MAX) this.#kept.clear()
+    if (this.#kept.size >= KEPT_MAX) {
+      this.#kept.clear()
+      this.#keys.clear()
+    }
     this.#kept.set(place, reading)
     return reading
+  }
+
+  /** The key of an agent that was resolved; null for a name under which none was found. */
+  keyOf(workspaceId: string, idOrKey: string): string | null {
+    return this.#keys.get(`${workspaceId}/${idOrKey}`) ?? null
   }
 
   async #read(name: AgentName): Promise<ResolvedAgent> {
     const agent = await this.#reader.add(name)
     if (agent === null) throw new AppError('agent_not_found', `no agent ${name.idOrKey} in this workspace`)
+    this.#keys.set(`${name.workspaceId}/${name.idOrKey}`, agent.key)
     return agent
   }
 
   forget(workspaceId: string, idOrKey: string): void {
-    this.#kept.delete(`${workspaceId}/${idOrKey}`)
+    const place = `${workspaceId}/${idOrKey}`
+    this.#kept.delete(place)
+    this.#keys.delete(place)
   }
 }
 

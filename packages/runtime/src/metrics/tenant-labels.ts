@@ -1,7 +1,8 @@
 /** How far metrics tell tenants apart: not at all, by workspace, or by workspace and agent. */
 export type TenantDetail = 'none' | 'workspace' | 'agent'
 
-export type Tenant = { readonly workspaceId: string; readonly agentKey: string }
+/** `agentKey`: of an agent that is there; null where a request named none. */
+export type Tenant = { readonly workspaceId: string; readonly agentKey: string | null }
 
 export const TENANT_LABELS = { none: [], workspace: ['workspace'], agent: ['workspace', 'agent'] } as const
 
@@ -19,7 +20,7 @@ export function createTenantLabels(
     const labels =
       tenant === undefined
         ? { workspace: OTHER, agent: OTHER }
-        : { workspace: tenant.workspaceId, agent: detail === 'agent' ? tenant.agentKey : '' }
+        : { workspace: tenant.workspaceId, agent: detail === 'agent' ? (tenant.agentKey ?? OTHER) : '' }
     const key = `${labels.workspace}/${labels.agent}`
     const admitted = known.has(key) || known.size < max
     if (admitted) known.add(key)
