@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings an empty clone to life and runs one of: up, test, prove, bench, verify.
+# Brings an empty clone to life and runs one of: up, worker, gateway, test, prove, bench, verify.
 # Needs Node 20 or newer with npm; installs the pinned Node, the packages of the lockfile, the database client,
 # Redis and bubblewrap when they are missing, and for prove Chromium. A run that finds everything in place takes a few milliseconds.
 # Debian's packages are installed by root, and unpacked into .tools by anybody else; on macOS Homebrew brings Redis. What cannot be had so
@@ -29,13 +29,14 @@ client_hash() { printf '%s %s' "$(cksum <prisma/schema.prisma)" "$(packages_hash
 packages_ready() { [ -x node_modules/.bin/node ] && [ "$(cat "$packages_stamp" 2>/dev/null)" = "$(packages_hash)" ]; }
 client_ready() { [ "$(cat "$client_stamp" 2>/dev/null)" = "$(client_hash)" ]; }
 redis_ready() {
-  has redis-server || has valkey-server || [ "$word" = verify ] || { [ "$word" = up ] && [ -n "${REDIS_URL:-}" ]; }
+  has redis-server || has valkey-server && return 0
+  case "$word" in verify | worker | gateway) return 0 ;; up) [ -n "${REDIS_URL:-}" ] ;; *) return 1 ;; esac
 }
 # A fleet whose pools do not name bubblewrap does without.
 sandbox_wanted() {
   case "$word" in
-    verify) return 1 ;;
-    up) case ${MUSTER_POOLS:-bubblewrap} in *bubblewrap*) return 0 ;; *) return 1 ;; esac ;;
+    verify | gateway) return 1 ;;
+    up | worker) case ${MUSTER_POOLS:-bubblewrap} in *bubblewrap*) return 0 ;; *) return 1 ;; esac ;;
     *) [ "$(uname -s)" = Linux ] ;;
   esac
 }
@@ -159,9 +160,9 @@ tell_what_is_missing() {
   browser_ready || fail "Chromium is missing, which npm run prove needs. Install it with: $(way_to_install "$missing")"
   sandbox_ready && return 0
   if [ "$(uname -s)" = Linux ]; then how=" Install it with: $(way_to_install ' bubblewrap')"; else how=' It is there for Linux only.'; fi
-  [ "$word" = up ] || fail "bubblewrap is missing, which the tests need.$how"
+  case "$word" in up | worker) ;; *) fail "bubblewrap is missing, which the tests need.$how" ;; esac
   say "bubblewrap is missing: the pool bubblewrap will not be served here, and its commands wait (no_node).$how"
-  say 'Workers on other machines can serve it. To run agents here without any sandbox: MUSTER_POOLS=none:4 npm start'
+  say "Workers on other machines can serve it. To run agents here without any sandbox: MUSTER_POOLS=none:4 npm $([ "$word" = up ] && echo start || echo "run $word")"
 }
 
 prepare() {
@@ -187,6 +188,8 @@ fi
 
 case $word in
   up) exec node apps/cli/src/main.ts up "$@" ;;
+  worker) exec node apps/worker/src/main.ts "$@" ;;
+  gateway) exec node apps/gateway/src/main.ts "$@" ;;
   test) exec node node_modules/vitest/vitest.mjs run "$@" ;;
   prove) MUSTER_PROVE=1 exec node node_modules/vitest/vitest.mjs run "$@" ;;
   bench) exec node packages/bench/src/main.ts "$@" ;;
@@ -194,5 +197,5 @@ case $word in
     export TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1 TURBO_NO_UPDATE_NOTIFIER=1
     exec node node_modules/turbo/bin/turbo run verify-tasks --continue --output-logs=errors-only "$@"
     ;;
-  *) fail "unknown word '$word': use up, test, prove, bench or verify" ;;
+  *) fail "unknown word '$word': use up, worker, gateway, test, prove, bench or verify" ;;
 esac

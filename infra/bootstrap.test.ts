@@ -148,6 +148,17 @@ test('without bubblewrap it starts, says which pool is missing and how to get it
   )
 })
 
+test('a worker or a gateway elsewhere is brought to life without a Redis of its own', () => {
+  const worker = machine({ programs: { bwrap: THERE } }).run('worker')
+  expect([worker.status, worker.said]).toEqual([0, expect.stringContaining('started apps/worker/src/main.ts')])
+  expect(worker.calls).toContain('npm ci --ignore-scripts')
+  const bare = machine({}).run('worker')
+  expect([bare.status, bare.said]).toEqual([0, expect.stringContaining('MUSTER_POOLS=none:4 npm run worker')])
+  const gateway = machine({}).run('gateway')
+  expect([gateway.status, gateway.said]).toEqual([0, expect.stringContaining('started apps/gateway/src/main.ts')])
+  expect(gateway.said).not.toContain('bubblewrap is missing')
+})
+
 test('what was unpacked and does not run counts as missing', () => {
   const broken = DPKG.replace('echo unpacked', 'exit 127')
   const { status, said } = machine({ programs: { 'apt-get': APT, dpkg: broken } }).run('up')
@@ -183,6 +194,6 @@ test('a word that it does not know is refused with those it knows', () => {
   const { status, said } = machine({ programs: { 'redis-server': THERE, bwrap: THERE } }).run('dance')
   expect([status, said]).toEqual([
     1,
-    expect.stringContaining("unknown word 'dance': use up, test, prove, bench or verify"),
+    expect.stringContaining("unknown word 'dance': use up, worker, gateway, test, prove, bench or verify"),
   ])
 })

@@ -1,8 +1,9 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { REPOSITORY_FOLDER, startFleet, type TestFleet } from '@muster/testkit'
+import { fleetClient, REPOSITORY_FOLDER, startFleet, type TestFleet, until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const run = promisify(execFile)
@@ -26,7 +27,8 @@ async function copied(...markers: string[]): Promise<string> {
     .join('\n')
     .replaceAll('http://127.0.0.1:8080', fleet.url)
     .replaceAll('.muster/', `${fleet.home}/`)
-  return (await run('bash', ['-euo', 'pipefail', '-c', placed], { timeout: 60_000 })).stdout
+  const env = { ...process.env, MUSTER_ADMIN_TOKEN: fleet.facts()?.admin_token }
+  return (await run('bash', ['-euo', 'pipefail', '-c', placed], { timeout: 60_000, env })).stdout
 }
 
 test('the first command of the README prints a finished run as it shows', async () => {
@@ -59,4 +61,37 @@ test('the command that streams prints what was accepted and the events of its ru
 test('the agent that the README writes runs', async () => {
   const printed = await copied('first command', 'create agent')
   expect(printed).toContain('"output":"Hello, world!"')
+})
+
+test('the commands that make the first workspace answer with a key that works', async () => {
+  const [secret = ''] = (await copied('first workspace')).match(/mst_\w+/) ?? []
+  const answer = await fleetClient(fleet.url, secret).get('/v1/agents')
+  expect(answer).toMatchObject({ status: 200, body: { data: [] } })
+})
+
+test('a worker started by itself serves the fleet whose servers it is told', async () => {
+  const { database_url, redis_url } = fleet.facts() ?? {}
+  const worker = spawn('npm', ['run', '--silent', 'worker'], {
+    cwd: REPOSITORY_FOLDER,
+    stdio: 'ignore',
+    detached: true,
+    env: {
+      ...process.env,
+      DATABASE_URL: database_url,
+      REDIS_URL: redis_url,
+      MUSTER_SESSIONS_ROOT: join(fleet.home, 'sessions'),
+      MUSTER_CACHE_ROOT: join(fleet.home, 'cache'),
+      MUSTER_HEALTH_PORT: '0',
+    },
+  })
+  const ended = once(worker, 'exit')
+  try {
+    await until(async () => {
+      const { body } = await fleet.admin.get('/v1/nodes?status=active')
+      return (body as { data: unknown[] }).data.length === 2
+    })
+  } finally {
+    process.kill(-(worker.pid ?? 0), 'SIGTERM')
+    await ended
+  }
 })
