@@ -18,7 +18,8 @@ export class Authenticator {
   readonly #database: Database
   readonly #adminDigest: Buffer
   readonly #keys = new ExpiringCache<WorkspaceCaller>(CACHE)
-  readonly #workspaces = new ExpiringCache<WorkspaceCaller>(CACHE)
+  /** One that is made is there at once: its absence is not believed. */
+  readonly #workspaces = new ExpiringCache<WorkspaceCaller>({ ...CACHE, absentMs: 0 })
 
   constructor(database: Database, adminToken: string) {
     this.#database = database

@@ -3,6 +3,7 @@ import { AppError } from '@muster/core'
 import { createAcceptor, type EngineContext, QueueLimits } from '@muster/engine'
 import { type Metrics, NO_TRACING, type Tracing } from '@muster/runtime'
 import { Hono } from 'hono'
+import { METHOD_NAME_ALL } from 'hono/router'
 import { Authenticator } from './authenticator.ts'
 import { mountBoard } from './board/mount-board.ts'
 import { mountDocs } from './docs/mount-docs.ts'
@@ -12,7 +13,7 @@ import { RunLogs } from './live/run-logs.ts'
 import { createGatewayMetrics, gatewayReport } from './metrics/gateway-metrics.ts'
 import { mountMetrics } from './metrics/mount-metrics.ts'
 import { watchFleet } from './metrics/watch-fleet.ts'
-import { honoPath, type Mounting, mountRoute, refuse } from './mount-route.ts'
+import { type Mounting, mountRoute, refuse } from './mount-route.ts'
 import { createReadiness } from './readiness.ts'
 import { HANDLERS } from './routes/index.ts'
 
@@ -94,12 +95,14 @@ function mountNamed<Name extends RouteName>(mounting: Mounting, name: Name): voi
 function createRefusals(mounting: Mounting): Hono {
   const app = new Hono()
   const methods = new Map<string, string[]>()
-  for (const { path, method } of Object.values(ROUTES)) methods.set(path, [...(methods.get(path) ?? []), method])
+  // where any path below one is taken, what is missing there is no matter of the method
+  for (const { path, method } of mounting.app.routes)
+    if (method !== METHOD_NAME_ALL && !path.endsWith('*')) methods.set(path, [...(methods.get(path) ?? []), method])
   for (const [path, known] of methods) {
     const allow = (known.includes('GET') ? [...known, 'HEAD'] : known).join(', ')
-    app.all(honoPath(path), (c) => {
+    app.all(path, (c) => {
       const error = new AppError('wrong_method', `${c.req.method} is not possible here; possible: ${allow}`)
-      return refuse(mounting, requestIdIn(c.req.raw), error, { allow })
+      return refuse(mounting, requestIdIn(c.req.raw), error, { headers: { allow } })
     })
   }
   app.notFound((c) =>

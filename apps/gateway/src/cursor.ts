@@ -4,12 +4,16 @@ import { AppError } from '@muster/core'
 import type { Page, PageRequest } from '@muster/store'
 
 const NUMBER = /^[1-9]\d{0,9}$/
+const NUMBER_MAX = 2_147_483_647
 const CLASS = /^cls_[0-9a-z]{32}$/
 
 /** What the keys of a list look like. */
 type KeyForm = IdKind | 'number' | 'class'
 
-const formOf = (form: KeyForm): RegExp => (form === 'number' ? NUMBER : form === 'class' ? CLASS : idPattern(form))
+const fits = (key: string, form: KeyForm): boolean =>
+  form === 'number'
+    ? NUMBER.test(key) && Number(key) <= NUMBER_MAX
+    : (form === 'class' ? CLASS : idPattern(form)).test(key)
 
 /** Reads a page's query; throws `invalid_request` for a cursor that no list of this kind gave. */
 export function pageRequest(
@@ -18,7 +22,7 @@ export function pageRequest(
 ): PageRequest {
   if (query.cursor === undefined) return { limit: query.limit, before: null }
   const before = Buffer.from(query.cursor, 'base64url').toString('latin1')
-  if (!formOf(form).test(before) || cursorOf(before) !== query.cursor) {
+  if (!fits(before, form) || cursorOf(before) !== query.cursor) {
     const faults = [{ pointer: 'query/cursor', detail: 'not a cursor of this list' }]
     throw new AppError('invalid_request', 'query/cursor: not a cursor of this list', { faults })
   }

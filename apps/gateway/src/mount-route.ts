@@ -62,21 +62,21 @@ async function answerCall<R extends Route>(
     if (route.method !== 'GET') noteChange(mounting, c, { requestId, status: answer.status, run })
     return respond(mounting, c, requestId, answer)
   } catch (error) {
-    return refuse(mounting, requestId, error)
+    return refuse(mounting, requestId, error, { taskId: c.req.param('task_id') })
   }
 }
 
 /** `{name}` as the router writes it. */
-export const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
+const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
 /** The one way from whatever was thrown to an answer. */
 export function refuse(
   { context, isDraining }: Mounting,
   requestId: string,
   error: unknown,
-  more: Record<string, string> = {},
+  more: { readonly taskId?: string | undefined; readonly headers?: AnswerHeaders } = {},
 ): Response {
-  const problem = problemOf(error, requestId)
+  const problem = problemOf(error, requestId, more.taskId)
   if (problem.status >= 500) {
     const fields = { err: error, request_id: requestId, code: problem.code }
     if (problem.code === 'unavailable') context.engine.log.warn(fields, 'a request could not be served now')
@@ -85,7 +85,7 @@ export function refuse(
   const headers = {
     ...JSON_HEADERS,
     ...problemHeaders(problem),
-    ...more,
+    ...more.headers,
     ...(isDraining() ? { connection: 'close' } : {}),
     'x-request-id': requestId,
   }

@@ -14,6 +14,7 @@ const ADMIN_ONLY: readonly [string, string][] = [
   ['GET', '/v1/workspaces/default'],
   ['PATCH', '/v1/workspaces/default'],
   ['POST', '/v1/workspaces/default/keys'],
+  ['GET', '/v1/workspaces/default/keys'],
   ['DELETE', '/v1/workspaces/default/keys/key_01k00000000000000000000000'],
   ['GET', '/v1/nodes'],
   ['GET', '/v1/ops/invariants'],
@@ -63,6 +64,21 @@ describe('who may call', () => {
       const reply = await fixture.call('GET', '/v1/agents', { key: ADMIN_TOKEN, headers: { 'muster-workspace': name } })
       expect([reply.status, reply.at('errors.0.pointer')]).toEqual([404, 'header/muster-workspace'])
     }
+  })
+
+  test('a workspace can be acted in from the moment it is made, also where it was just asked for', async () => {
+    const headers = { 'muster-workspace': 'just-made' }
+    const status = async (): Promise<number> =>
+      (await fixture.call('GET', '/v1/tasks', { key: ADMIN_TOKEN, headers })).status
+    expect(await status()).toBe(404)
+    await fixture.call('POST', '/v1/workspaces', { key: ADMIN_TOKEN, body: { key: 'just-made' } })
+    expect(await status()).toBe(200)
+  })
+
+  test('text in the URL that only begins as a key does is no key', async () => {
+    for (const label of ['mst_release', 'mst_'])
+      expect((await fixture.call('GET', `/v1/tasks?label=${label}`)).status).toBe(200)
+    expect((await fixture.call('GET', `/v1/tasks?label=${fixture.key}`)).status).toBe(400)
   })
 
   test('a key in the URL is refused and not repeated', async () => {
@@ -120,6 +136,24 @@ describe('API keys', () => {
     await until(async () => (await statuses()).every((status) => status === 401), { deadlineMs: 5000 })
     const again = await fixture.call('DELETE', `/v1/workspaces/${id}/keys/${key?.['id']}`, { key: ADMIN_TOKEN })
     expect(again.status).toBe(204)
+  })
+
+  test('the keys of a workspace are listed page by page, without their secrets, and one that is found there can be revoked', async () => {
+    const { id, secret } = await fixture.workspace()
+    const make = () =>
+      fixture.call('POST', `/v1/workspaces/${id}/keys`, { key: ADMIN_TOKEN, body: { name: 'another' } })
+    const another = await make()
+    const list = (query: string) => fixture.call('GET', `/v1/workspaces/${id}/keys?${query}`, { key: ADMIN_TOKEN })
+    const newest = await list('limit=1')
+    expect(newest.at('data')).toEqual([another.at('api_key')])
+    expect(newest.at('has_more')).toBe(true)
+    const rest = await list(`limit=1&cursor=${newest.textAt('next_cursor')}`)
+    expect(rest.at('has_more')).toBe(false)
+    expect(JSON.stringify([newest.body, rest.body])).not.toContain(secret)
+    const oldest = rest.textAt('data.0.id')
+    await fixture.call('DELETE', `/v1/workspaces/${id}/keys/${oldest}`, { key: ADMIN_TOKEN })
+    expect((await list('')).at('data.1')).toMatchObject({ id: oldest, revoked_at: expect.any(String) })
+    expect((await fixture.call('GET', '/v1/workspaces/none/keys', { key: ADMIN_TOKEN })).status).toBe(404)
   })
 
   test('a key of another workspace cannot be revoked through this one', async () => {

@@ -41,6 +41,12 @@ describe('workspaces', () => {
     expect(list.at('data.0')).toEqual(cleared.at('workspace'))
   })
 
+  test('a key that is an id to every path is refused', async () => {
+    const body = { key: 'wsp_01arz3ndektsv4rrffq69g5fav' }
+    const refused = await fixture.call('POST', '/v1/workspaces', { key: ADMIN_TOKEN, body })
+    expect([refused.status, refused.at('errors.0.pointer')]).toEqual([400, '/key'])
+  })
+
   test('a key is taken once', async () => {
     const again = await fixture.call('POST', '/v1/workspaces', { key: ADMIN_TOKEN, body: { key: 'default' } })
     expect([again.status, again.at('code')]).toEqual([409, 'workspace_exists'])
@@ -130,6 +136,18 @@ describe('agents', () => {
     const agent = await fixture.call('GET', '/v1/agents/busy')
     expect(Object.keys(Object(agent.at('agent.limits.lanes'))).sort()).toEqual(names.sort())
     expect(agent.at('agent.version')).toBe(21)
+  })
+
+  test('a key by which its agent could never be named is refused', async () => {
+    const id = 'agt_01arz3ndektsv4rrffq69g5fav'
+    for (const key of ['defaults', id]) {
+      const refused = await fixture.call('POST', '/v1/agents', { body: { key, config: CONFIG } })
+      expect([refused.status, refused.at('errors.0.pointer')]).toEqual([400, '/key'])
+    }
+    for (const key of ['defaults2', `${id}x`, 'agt_x', 'wsp_01arz3ndektsv4rrffq69g5fav']) {
+      await fixture.agent({ key })
+      expect((await fixture.call('GET', `/v1/agents/${key}`)).at('agent.key')).toBe(key)
+    }
   })
 
   test('a key is taken once, and free again when its agent is deleted', async () => {

@@ -100,6 +100,20 @@ describe('as a stream', () => {
     expect(numbers(await readSse(await open(runId, 3)))).toEqual([4, 5])
   })
 
+  test('a reader that names an event beyond the log gets what comes next, to the end', async () => {
+    const runId = await queuedRun()
+    const generation = await driver.claim(runId)
+    const ahead = [await open(runId, 1000), await open(runId, 2_147_483_647)].map((response) => readSse(response))
+    await driver.say(runId, generation, ['next'])
+    await publish(runId, 2)
+    await driver.succeed(runId, generation, 'done')
+    for (const events of await Promise.all(ahead))
+      expect(events.map(({ id, type }) => [id, type])).toEqual([
+        [3, 'agent.delta'],
+        [4, 'run.finished'],
+      ])
+  })
+
   test('without Redis everything still arrives, within a poll', async () => {
     const runId = await queuedRun()
     const response = await open(runId, null)

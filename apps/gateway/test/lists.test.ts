@@ -65,6 +65,18 @@ describe('pages', () => {
     const reply = await fixture.call('GET', `/v1/tasks?cursor=${runs.textAt('next_cursor')}`)
     expect([reply.status, reply.at('errors.0.pointer')]).toEqual([400, 'query/cursor'])
   })
+
+  test('a cursor of numbers beyond those that the lists hold is refused', async () => {
+    const cursorOf = (number: number): string => Buffer.from(`${number}`).toString('base64url')
+    for (const list of ['attempts', 'snapshots']) {
+      const path = `/v1/runs/${tasks[0]?.run}/${list}`
+      expect((await fixture.call('GET', `${path}?cursor=${cursorOf(2_147_483_647)}`)).status).toBe(200)
+      for (const number of [2_147_483_648, 9_999_999_999]) {
+        const reply = await fixture.call('GET', `${path}?cursor=${cursorOf(number)}`)
+        expect([reply.status, reply.at('errors.0.pointer')]).toEqual([400, 'query/cursor'])
+      }
+    }
+  })
 })
 
 describe('filters', () => {

@@ -72,10 +72,13 @@ describe('requeue', () => {
     expect((await fixture.call('GET', `/v1/runs/${ids.run}`)).at('run.status')).toBe('failed')
   })
 
-  test('anything else is 409 invalid_transition', async () => {
+  test('anything else is 409 invalid_transition, and leads to the task', async () => {
     const ids = await accepted()
     const reply = await fixture.call('POST', `/v1/tasks/${ids.task}/requeue`)
     expect([reply.status, reply.at('code')]).toEqual([409, 'invalid_transition'])
+    expect(reply.at('agent_contract.next_actions')).toMatchObject([
+      { action: 'check_task_status', method: 'GET', endpoint: `/v1/tasks/${ids.task}` },
+    ])
   })
 })
 
@@ -97,6 +100,35 @@ describe('what can be done next', () => {
       method: 'POST',
       endpoint: '/v1/commands',
     })
+  })
+})
+
+describe('what can be done next, told with a run that its task left behind', () => {
+  test('is what the task allows, whatever became of that run', async () => {
+    const ids = await accepted()
+    await driver.fail(ids.run, await driver.claim(ids.run))
+    const requeued = await fixture.call('POST', `/v1/tasks/${ids.task}/requeue`)
+    const next = requeued.textAt('task.run_id')
+    const told = async (): Promise<unknown[]> => {
+      const paths = ['', '/attempts', '/snapshots', '/events', '/explain'].map((part) => `/v1/runs/${ids.run}${part}`)
+      const replies = [
+        ...(await Promise.all(paths.map((path) => fixture.call('GET', path)))),
+        await fixture.call('POST', `/v1/runs/${ids.run}/cancel`),
+      ]
+      expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200))
+      const contracts = new Set(replies.map((reply) => JSON.stringify(reply.at('agent_contract'))))
+      return Array.from(contracts, (text) => JSON.parse(text))
+    }
+    const ofTask = async (): Promise<unknown[]> => [
+      (await fixture.call('GET', `/v1/tasks/${ids.task}`)).at('agent_contract'),
+    ]
+    expect(await told()).toEqual(await ofTask())
+    expect(await told()).toMatchObject([
+      { next_actions: [{ action: 'check_task_status' }, { endpoint: `/v1/runs/${next}/events` }, {}] },
+    ])
+    await driver.succeed(next, await driver.claim(next), 'done')
+    expect(await told()).toEqual(await ofTask())
+    expect(await told()).toMatchObject([{ next_actions: [{ action: 'create_task' }] }])
   })
 })
 

@@ -1,6 +1,7 @@
+import { ROUTES } from '@muster/contracts'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type CallOptions, type Fixture, openFixture, type Reply } from './gateway-fixture.ts'
+import { ADMIN_TOKEN, type CallOptions, type Fixture, openFixture, type Reply } from './gateway-fixture.ts'
 
 let fixture: Fixture
 let agentKey: string
@@ -67,6 +68,31 @@ describe('a fault is named at its place', () => {
     expect([deep.status, pointers(deep)]).toEqual([400, ['/policy/__proto__']])
   })
 
+  test('a number in metadata too large to be kept; the largest one is kept as it is', async () => {
+    const send = (value: string): Promise<Reply> => raw(`{"agent":"${agentKey}","message":"m","metadata":${value}}`)
+    for (const number of ['1e400', '-1e400', `${'9'.repeat(400)}`]) {
+      const reply = await send(`{"a":[1,{"b":${number}}]}`)
+      expect([number, reply.status, pointers(reply)]).toEqual([number, 400, ['/metadata/a/1/b']])
+    }
+    const kept = await send('{"a":1.7976931348623157e308}')
+    const task = await fixture.call('GET', `/v1/tasks/${kept.textAt('task.id')}`)
+    expect(task.at('task.metadata')).toEqual({ a: Number.MAX_VALUE })
+  })
+
+  test('a lane called __proto__ is refused like any other bad name', async () => {
+    const limits = '"limits":{"lanes":{"__proto__":{"concurrency":1},"main":{}}}'
+    const made = `{"key":"proto-lane","config":{"runner":"process","command":["/bin/cat"]},${limits}}`
+    for (const [method, path, text] of [
+      ['POST', '/v1/agents', made],
+      ['PATCH', `/v1/agents/${agentKey}`, `{${limits}}`],
+    ] as const) {
+      const reply = await fixture.call(method, path, { raw: text, headers: JSON_TYPE })
+      const bad = await fixture.call(method, path, { raw: text.replace('__proto__', 'A B'), headers: JSON_TYPE })
+      expect([reply.status, pointers(reply)]).toEqual([400, ['/limits/lanes/__proto__']])
+      expect([bad.status, reply.at('errors.0.detail')]).toEqual([400, bad.at('errors.0.detail')])
+    }
+  })
+
   test('metadata that nests too deep', async () => {
     const deep = `${'['.repeat(5000)}${']'.repeat(5000)}`
     const reply = await raw(`{"agent":"${agentKey}","message":"m","metadata":{"a":${deep}}}`)
@@ -93,6 +119,11 @@ describe('a fault is named at its place', () => {
       ['limit=0', 'query/limit'],
       ['limit=x', 'query/limit'],
       ['limit=201', 'query/limit'],
+      ['limit=0x10', 'query/limit'],
+      ['limit=1e2', 'query/limit'],
+      ['limit=%2010%20', 'query/limit'],
+      ['limit=1.0', 'query/limit'],
+      ['limit=', 'query/limit'],
       ['colour=red', 'query/colour'],
       ['limit=1&limit=2', 'query/limit'],
       ['status=lost', 'query/status'],
@@ -106,6 +137,16 @@ describe('a fault is named at its place', () => {
     for (const [query, pointer] of cases) {
       const reply = await fixture.call('GET', `/v1/tasks?${query}`)
       expect([query, reply.status, ...pointers(reply)]).toEqual([query, 400, pointer])
+    }
+  })
+
+  test('a limit in any but decimal digits, on every list', async () => {
+    const sent = await post({ agent: agentKey, message: 'm' })
+    const lists = ['/v1/runs', `/v1/runs/${sent.at('run.id')}/events`, `/v1/tasks/${sent.at('task.id')}/logs`]
+    for (const list of lists) {
+      expect((await fixture.call('GET', `${list}?limit=10`)).status).toBe(200)
+      const reply = await fixture.call('GET', `${list}?limit=0x10`)
+      expect([list, reply.status, pointers(reply)]).toEqual([list, 400, ['query/limit']])
     }
   })
 
@@ -190,6 +231,30 @@ describe('a body that cannot be read', () => {
     expect(pulled).toBeLessThan(30)
   })
 
+  test('a change that takes no fields refuses what it is sent, and does nothing', async () => {
+    const task = (await post({ agent: agentKey, message: 'm' })).textAt('task.id')
+    await fixture.call('POST', `/v1/tasks/${task}/cancel`)
+    const archive = (text: string): Promise<Reply> =>
+      fixture.call('POST', `/v1/tasks/${task}/archive`, { raw: text, headers: JSON_TYPE })
+    for (const [text, pointer] of [
+      ['{"foo":1}', '/foo'],
+      ['{', ''],
+      ['[]', ''],
+    ] as const) {
+      const reply = await archive(text)
+      expect([text, reply.status, pointers(reply)]).toEqual([text, 400, [pointer]])
+    }
+    expect((await fixture.call('GET', `/v1/tasks/${task}`)).at('task.archived_at')).toBeNull()
+    for (const text of ['{}', '']) expect((await archive(text)).status).toBe(200)
+    const requeue = await fixture.call('POST', `/v1/tasks/${task}/requeue`, { body: { foo: 1 } })
+    expect([requeue.status, pointers(requeue)]).toEqual([400, ['/foo']])
+  })
+
+  test('every route that changes something by POST or PATCH reads its body', () => {
+    const unread = Object.values(ROUTES).filter(({ method, body }) => /^P/.test(method) && body === null)
+    expect(unread.map(({ operationId }) => operationId)).toEqual([])
+  })
+
   test('an empty body stands for {}', async () => {
     const reply = await fixture.call('POST', '/v1/commands', {})
     expect([reply.status, pointers(reply)]).toEqual([400, ['/agent', '/message']])
@@ -205,6 +270,19 @@ describe('a place that is not there', () => {
     const reply = await fixture.call('DELETE', '/v1/commands')
     expect([reply.status, reply.at('code'), reply.headers.get('allow')]).toEqual([405, 'wrong_method', 'POST'])
     expect((await fixture.call('PUT', '/v1/agents/x')).headers.get('allow')).toBe('GET, PATCH, DELETE, HEAD')
+  })
+
+  test('another method is 405 on pages, metrics and the board too, where a file that is not there stays 404', async () => {
+    for (const path of ['/docs', '/metrics', '/openapi.json', '/livez', '/.well-known/agent.json']) {
+      const reply = await fixture.call('POST', path, { key: null })
+      expect([path, reply.status, reply.headers.get('allow')]).toEqual([path, 405, 'GET, HEAD'])
+    }
+    const authorization = `Basic ${Buffer.from(`ops:${ADMIN_TOKEN}`).toString('base64')}`
+    const board = (method: string, path: string): Promise<Reply> =>
+      fixture.call(method, `/admin/queues/${path}`, { key: null, headers: { authorization } })
+    const search = await board('DELETE', 'search')
+    expect([search.status, search.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+    expect((await board('GET', 'static/no-such-file.js')).status).toBe(404)
   })
 
   test('hostile ids are 404', async () => {

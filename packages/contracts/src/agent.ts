@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { agentIdSchema, workspaceIdSchema } from './ids.ts'
+import { agentIdSchema, newKeySchema, workspaceIdSchema } from './ids.ts'
 import { stringMapSchema } from './json.ts'
 import { policyInputSchema } from './policy.ts'
-import { clientKeySchema, slugSchema, text, timestampSchema } from './text.ts'
+import { clientKeySchema, SLUG_FAULT, slugSchema, text, timestampSchema } from './text.ts'
 import { concurrencySchema, waitingLimitSchema, weightSchema } from './workspace.ts'
 
 const FILE_CHARS_MAX = 262_144
@@ -59,10 +59,21 @@ export const laneSettingsSchema = z.strictObject({
 })
 export type LaneSettings = z.infer<typeof laneSettingsSchema>
 
+/** Zod leaves out a lane of this name without a word. */
+const UNSEEN = '__proto__'
+
+const lanesSchema = z.preprocess(
+  (lanes, context) => {
+    if (Object.hasOwn(Object(lanes), UNSEEN)) context.addIssue({ code: 'custom', message: SLUG_FAULT, path: [UNSEEN] })
+    return lanes
+  },
+  z.record(slugSchema, laneSettingsSchema),
+)
+
 export const agentLimitsSchema = z.strictObject({
   concurrency: concurrencySchema,
   max_waiting: waitingLimitSchema,
-  lanes: z.record(slugSchema, laneSettingsSchema),
+  lanes: lanesSchema,
 })
 export type AgentLimits = z.infer<typeof agentLimitsSchema>
 
@@ -83,7 +94,7 @@ export const agentSchema = z.object({
 export type Agent = z.infer<typeof agentSchema>
 
 export const createAgentSchema = z.strictObject({
-  key: slugSchema,
+  key: newKeySchema('agent').refine((key) => key !== 'defaults', { error: 'stands for GET /v1/agents/defaults' }),
   name: clientKeySchema.optional(),
   config: agentConfigSchema,
   limits: agentLimitsSchema.partial().optional(),

@@ -17,7 +17,7 @@ export const ERROR_CODES = {
   session_not_found: { status: 404, title: 'Session not found', retryable: false },
   class_not_found: { status: 404, title: 'Execution class not found', retryable: false },
   node_not_found: { status: 404, title: 'Node not found', retryable: false },
-  wrong_method: { status: 405, title: 'Method not allowed', retryable: false },
+  wrong_method: { status: 405, title: 'Method not allowed', retryable: true },
   agent_inactive: { status: 409, title: 'Agent is inactive', retryable: false },
   agent_busy: { status: 409, title: 'Agent has unfinished runs', retryable: true },
   agent_exists: { status: 409, title: 'Agent key is taken', retryable: false },

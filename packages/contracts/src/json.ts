@@ -8,7 +8,7 @@ const DEPTH_MAX = 32
 
 /**
  * A JSON object kept as it was sent: own keys such as `__proto__` survive, since nothing is copied.
- * Refused, with the place: nesting deeper than 32, NUL, lone surrogates.
+ * Refused, with the place: nesting deeper than 32, NUL, lone surrogates, numbers beyond a double, which JSON would write as null.
  */
 export const jsonObjectSchema = z
   .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
@@ -57,6 +57,8 @@ function reportFaults(value: JsonValue, path: (string | number)[], context: Issu
     context.addIssue({ code: 'custom', message: `nested deeper than ${DEPTH_MAX}`, path })
   } else if (typeof value === 'string') {
     if (!isStorable(value)) context.addIssue({ code: 'custom', message: 'contains NUL or a lone surrogate', path })
+  } else if (typeof value === 'number') {
+    if (!Number.isFinite(value)) context.addIssue({ code: 'custom', message: 'a number too large to be kept', path })
   } else if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) reportFaults(item, [...path, index], context)
   } else if (typeof value === 'object' && value !== null) {

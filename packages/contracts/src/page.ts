@@ -1,8 +1,19 @@
 import { z } from 'zod'
 
+/** How many items a page may have, in decimal digits alone. */
+export const limitSchema = ({ max, unlessTold }: { readonly max: number; readonly unlessTold: number }) =>
+  z
+    .preprocess(
+      (text) => (typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : Number.NaN),
+      z.int({ error: 'must be a number in decimal digits' }).min(1).max(max),
+    )
+    .default(unlessTold)
+    // the API document shows no default of what is preprocessed
+    .meta({ override: { default: unlessTold } })
+
 /** Keyset pages, newest first. `cursor` is opaque. */
 export const pageQuerySchema = z.strictObject({
-  limit: z.coerce.number<string>().int().min(1).max(200).default(50),
+  limit: limitSchema({ max: 200, unlessTold: 50 }),
   cursor: z.string().max(512).optional(),
 })
 

@@ -10,8 +10,10 @@ export function isStorable(value: string): boolean {
   return value.isWellFormed() && !value.includes('\0')
 }
 
+export const SLUG_FAULT = 'must match [a-z0-9][a-z0-9._-]{0,63}'
+
 /** A key of a workspace, agent or lane: lower case, safe in paths and URLs. */
-export const slugSchema = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must match [a-z0-9][a-z0-9._-]{0,63}')
+export const slugSchema = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, SLUG_FAULT)
 
 /** Text that a client chooses as a key: sessions, labels, idempotency keys. */
 export const clientKeySchema = text(1, 255)

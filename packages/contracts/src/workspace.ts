@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { apiKeyIdSchema, workspaceIdSchema } from './ids.ts'
+import { apiKeyIdSchema, newKeySchema, workspaceIdSchema } from './ids.ts'
 import { clientKeySchema, slugSchema, timestampSchema } from './text.ts'
 
 /** Runs at once; null: no limit. */
@@ -23,7 +23,7 @@ export const workspaceSchema = z.object({
 export type Workspace = z.infer<typeof workspaceSchema>
 
 export const createWorkspaceSchema = z.strictObject({
-  key: slugSchema,
+  key: newKeySchema('workspace'),
   name: clientKeySchema.optional(),
   limits: workspaceLimitsSchema.partial().optional(),
   weight: weightSchema.optional(),

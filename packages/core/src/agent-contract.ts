@@ -24,20 +24,20 @@ export function contractForTask(task: { id: string; status: TaskStatus; run_id: 
 export const contractForList = (): AgentContract =>
   contract(false, [action('create_task', 'POST', '/v1/commands'), action('list_tasks', 'GET', '/v1/tasks')])
 
-/** What a client can do next after an error. `retryAfterMs`: how long to wait, where the error says. */
-export function contractForError(code: ErrorCode, retryAfterMs: number | null): AgentContract {
+/** What a client can do next after an error. `retryAfterMs`: how long to wait, where the error says; `taskId`: of the task that was asked for. */
+export function contractForError(code: ErrorCode, retryAfterMs: number | null, taskId?: string): AgentContract {
   const seconds = Math.max(1, Math.ceil((retryAfterMs ?? DEFAULT_WAIT_MS[code] ?? 5000) / 1000))
   const wait: Partial<NextAction> = { retry_after_seconds: seconds }
   switch (code) {
     case 'missing_api_key':
     case 'invalid_api_key':
     case 'forbidden':
+    case 'wrong_method':
       return contract(ERROR_CODES[code].retryable, [action('authenticate')])
     case 'invalid_request':
     case 'policy_unsupported':
     case 'payload_too_large':
     case 'unsupported_media_type':
-    case 'wrong_method':
     case 'route_not_found':
       return contract(false, [action('fix_request')])
     case 'agent_not_found':
@@ -48,7 +48,11 @@ export function contractForError(code: ErrorCode, retryAfterMs: number | null): 
         action('create_task', 'POST', '/v1/commands', { description: 'use another idempotency key' }),
       ])
     case 'invalid_transition':
-      return contract(false, [action('check_task_status', 'GET', '/v1/tasks')])
+      return contract(false, [
+        taskId === undefined
+          ? action('list_tasks', 'GET', '/v1/tasks')
+          : action('check_task_status', 'GET', `/v1/tasks/${taskId}`),
+      ])
     case 'internal_error':
     case 'unavailable':
     case 'rate_limited':

@@ -27,6 +27,20 @@ test.for(Object.keys(ERROR_CODES).map((code) => errorCodeSchema.parse(code)))(
   },
 )
 
+test('a transition that is not possible leads to its task, or to the list where none is named', () => {
+  expect(contractForError('invalid_transition', null, 'tsk_1').next_actions).toMatchObject([
+    { action: 'check_task_status', endpoint: '/v1/tasks/tsk_1' },
+  ])
+  expect(contractForError('invalid_transition', null).next_actions).toMatchObject([
+    { action: 'list_tasks', endpoint: '/v1/tasks' },
+  ])
+})
+
+test('another method may be tried, with a key', () => {
+  const contract = contractForError('wrong_method', null)
+  expect([contract.retryable, actionsOf(contract)]).toEqual([true, ['authenticate']])
+})
+
 test('an error that will pass says how many whole seconds to wait, at least one', () => {
   const waits = [1, 1000, 1001].map((ms) => contractForError('unavailable', ms).next_actions[0]?.retry_after_seconds)
   expect(waits).toEqual([1, 1, 2])

@@ -2,7 +2,8 @@ import { type ApiKey, apiKeySchema } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { z } from 'zod'
 import type { Database } from './database.ts'
-import { execute, executeOne } from './statement.ts'
+import { type Page, type PageRequest, pageFrom } from './page.ts'
+import { execute, executeOne, type Queryable } from './statement.ts'
 import { timestamp } from './timestamp.ts'
 import type { WorkspaceCaller } from './workspaces.ts'
 
@@ -19,6 +20,12 @@ const ROW = z
 const INSERT = {
   name: 'insert_api_key',
   text: 'INSERT INTO api_keys (id, workspace_id, name, hash) VALUES ($1, $2, $3, $4) RETURNING id, workspace_id, name, created_at, revoked_at',
+  row: ROW,
+}
+const LIST = {
+  name: 'list_api_keys',
+  text: `SELECT id, workspace_id, name, created_at, revoked_at FROM api_keys
+    WHERE workspace_id = $1 AND ($2::text IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
   row: ROW,
 }
 const REVOKE = {
@@ -39,6 +46,17 @@ export async function createApiKey(
   key: { readonly workspaceId: string; readonly name: string | null; readonly hash: Buffer },
 ): Promise<ApiKey> {
   return executeOne(database.pool, INSERT, [newId('apiKey'), key.workspaceId, key.name, key.hash])
+}
+
+/** The keys of a workspace, revoked ones included. */
+export async function listApiKeys(on: Queryable, workspaceId: string, page: PageRequest): Promise<Page<ApiKey>> {
+  const rows = await execute(on, LIST, [workspaceId, page.before, page.limit + 1])
+  return pageFrom(
+    rows,
+    page,
+    (row) => row.id,
+    (row) => row,
+  )
 }
 
 /** Revokes a key for ever; null when the workspace has no such key. Revoking again changes nothing. */

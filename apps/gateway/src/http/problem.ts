@@ -3,8 +3,11 @@ import { AppError, contractForError } from '@muster/core'
 
 const RETRY_DEFAULT_MS = 1000
 
-/** Translates whatever was thrown into RFC 9457 `application/problem+json`: an error that is not ours tells nothing of itself. */
-export function problemOf(error: unknown, requestId: string): Problem {
+/**
+ * Translates whatever was thrown into RFC 9457 `application/problem+json`: an error that is not ours tells nothing of itself.
+ * `taskId`: of the task that the request was about.
+ */
+export function problemOf(error: unknown, requestId: string, taskId?: string): Problem {
   const known =
     error instanceof AppError ? error : new AppError('internal_error', 'the request failed here; its id is in the log')
   const { status, title, retryable } = ERROR_CODES[known.code]
@@ -21,7 +24,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
     ...(retryAfterMs === null ? {} : { retry_after_ms: retryAfterMs }),
     ...(known.limit === null ? {} : { limit: known.limit }),
     ...(known.faults.length === 0 ? {} : { errors: [...known.faults] }),
-    agent_contract: contractForError(known.code, retryAfterMs),
+    agent_contract: contractForError(known.code, retryAfterMs, taskId),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Fault } from '@muster/contracts'
 import { AppError } from '@muster/core'
+import { isApiKeySecret } from '../api-key-secret.ts'
 import { pointerTo } from './faults-of.ts'
 
 const KEY_NAMES = /^(api_?key|access_token|token|authorization)$/i
@@ -11,7 +12,7 @@ export function readQuery(url: string): Readonly<Record<string, string>> {
   const values: Record<string, string> = Object.create(null)
   const faults: Fault[] = []
   for (const [name, value] of new URLSearchParams(url.slice(start))) {
-    if (KEY_NAMES.test(name) || value.startsWith('mst_')) throw keyInUrl()
+    if (KEY_NAMES.test(name) || isApiKeySecret(value)) throw keyInUrl()
     if (name in values) faults.push({ pointer: pointerTo('query', [name]), detail: 'given more than once' })
     values[name] = value
   }

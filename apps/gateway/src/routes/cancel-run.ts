@@ -14,5 +14,8 @@ export const cancelRun: Handler<typeof ROUTES.cancelRun> = async (
     reason: body.reason ?? 'cancelled by the client',
   })
   const run = await runOrRefuse(database, workspace.id, params.run_id)
-  return { status: outcome === 'ended' ? 200 : 202, body: { run, agent_contract: contractForRun(run) } }
+  return {
+    status: outcome === 'ended' ? 200 : 202,
+    body: { run, agent_contract: await contractForRun(database, workspace.id, run) },
+  }
 }

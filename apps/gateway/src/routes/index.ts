@@ -24,6 +24,7 @@ import { getSession } from './get-session.ts'
 import { getTask } from './get-task.ts'
 import { getWorkspace } from './get-workspace.ts'
 import { listAgents } from './list-agents.ts'
+import { listApiKeys } from './list-api-keys.ts'
 import { listAttempts } from './list-attempts.ts'
 import { listClasses } from './list-classes.ts'
 import { listNodes } from './list-nodes.ts'
@@ -50,6 +51,7 @@ export const HANDLERS: { readonly [Name in RouteName]: Handler<(typeof ROUTES)[N
   getWorkspace,
   patchWorkspace,
   createApiKey,
+  listApiKeys,
   revokeApiKey,
   createAgent,
   listAgents,

@@ -8,5 +8,8 @@ import { runOrRefuse } from '../run-or-refuse.ts'
 export const listAttempts: Handler<typeof ROUTES.listAttempts> = async ({ database }, { workspace, params, query }) => {
   const run = await runOrRefuse(database, workspace.id, params.run_id)
   const page = await list(database.pool, run.id, pageRequest(query, 'number'))
-  return { status: 200, body: { ...pageFields(page), agent_contract: contractForRun(run) } }
+  return {
+    status: 200,
+    body: { ...pageFields(page), agent_contract: await contractForRun(database, workspace.id, run) },
+  }
 }

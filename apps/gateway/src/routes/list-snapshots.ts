@@ -11,5 +11,8 @@ export const listSnapshots: Handler<typeof ROUTES.listSnapshots> = async (
 ) => {
   const run = await runOrRefuse(database, workspace.id, params.run_id)
   const page = await list(database.pool, run.id, pageRequest(query, 'number'))
-  return { status: 200, body: { ...pageFields(page), agent_contract: contractForRun(run) } }
+  return {
+    status: 200,
+    body: { ...pageFields(page), agent_contract: await contractForRun(database, workspace.id, run) },
+  }
 }

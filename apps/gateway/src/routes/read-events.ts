@@ -16,13 +16,15 @@ export const readEvents: Handler<ReadEvents> = async (context, { workspace, para
   if (log === null) throw new AppError('run_not_found')
   return acceptsStream(header('accept'))
     ? streamOf(context, log, afterSeq)
-    : pageOf(context, log, afterSeq, query.limit)
+    : pageOf(context, workspace.id, log, { afterSeq, limit: query.limit })
 }
 
 function streamOf({ logs, engine }: GatewayContext, log: RunLog, afterSeq: number): Answer<ReadEvents> {
   if (isRunOver(log.status) && afterSeq >= log.lastSeq) return { status: 204, body: null }
+  // past the log nothing would ever follow, not even the end
+  const followedSeq = Math.min(afterSeq, log.lastSeq)
   const stream = eventStream({
-    open: (signal) => logs.follow(log.id, afterSeq, signal),
+    open: (signal) => logs.follow(log.id, followedSeq, signal),
     log: engine.log,
     runId: log.id,
   })
@@ -31,9 +33,9 @@ function streamOf({ logs, engine }: GatewayContext, log: RunLog, afterSeq: numbe
 
 async function pageOf(
   { database }: GatewayContext,
+  workspaceId: string,
   log: RunLog,
-  afterSeq: number,
-  limit: number,
+  { afterSeq, limit }: { readonly afterSeq: number; readonly limit: number },
 ): Promise<Answer<ReadEvents>> {
   const events = await read(database.pool, log.id, afterSeq, limit + 1)
   const data = events.slice(0, limit)
@@ -43,7 +45,11 @@ async function pageOf(
       data,
       next_after: data.at(-1)?.seq ?? afterSeq,
       has_more: events.length > limit,
-      agent_contract: contractForRun({ id: log.id, task_id: log.taskId, status: log.status }),
+      agent_contract: await contractForRun(database, workspaceId, {
+        id: log.id,
+        task_id: log.taskId,
+        status: log.status,
+      }),
     },
   }
 }

@@ -20,6 +20,7 @@ export const ROUTES = {
   getWorkspace: workspaces.getWorkspace,
   patchWorkspace: workspaces.patchWorkspace,
   createApiKey: workspaces.createApiKey,
+  listApiKeys: workspaces.listApiKeys,
   revokeApiKey: workspaces.revokeApiKey,
   createAgent: agents.createAgent,
   listAgents: agents.listAgents,

@@ -44,6 +44,8 @@ export const appliedField = z.boolean()
 
 export const NO_PARAMS = z.strictObject({})
 export const NO_QUERY = z.strictObject({})
+/** Of a change that takes no fields. */
+export const NO_FIELDS = z.strictObject({})
 export const PAGE_QUERY = pageQuerySchema
 
 /** An id or a key: both have this form. */

@@ -27,7 +27,7 @@ export type Route = {
   /** The answer to a path parameter that cannot name anything. */
   readonly notFound: ErrorCode
   readonly query: z.ZodObject
-  /** Null: a body is not read. An empty body stands for `{}`. */
+  /** Null: a body is not read, so of GET and DELETE alone. An empty body stands for `{}`. */
   readonly body: z.ZodType | null
   /** How large a body may be; 1 MiB unless told. */
   readonly bodyBytesMax?: number

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { pageQuerySchema } from '../page.ts'
+import { limitSchema, pageQuerySchema } from '../page.ts'
 import { runStatusSchema } from '../statuses.ts'
 import {
   answerOf,
@@ -103,7 +103,7 @@ export const readEvents = defineRoute({
   params: PATHS.run,
   query: z.strictObject({
     after: eventSeqSchema.optional(),
-    limit: z.coerce.number<string>().int().min(1).max(1000).default(200),
+    limit: limitSchema({ max: 1000, unlessTold: 200 }),
   }),
   body: null,
   requestHeaders: { 'Last-Event-ID': 'The number of the last event that was read; goes before `after`' },

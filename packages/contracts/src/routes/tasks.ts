@@ -1,8 +1,18 @@
 import { z } from 'zod'
 import { runIdSchema } from '../ids.ts'
-import { pageQuerySchema } from '../page.ts'
+import { limitSchema, pageQuerySchema } from '../page.ts'
 import { taskStatusSchema } from '../statuses.ts'
-import { answerOf, FILTERS, listOf, NO_PARAMS, NO_QUERY, PATHS, RESOURCES, reasonBodySchema } from './parts.ts'
+import {
+  answerOf,
+  FILTERS,
+  listOf,
+  NO_FIELDS,
+  NO_PARAMS,
+  NO_QUERY,
+  PATHS,
+  RESOURCES,
+  reasonBodySchema,
+} from './parts.ts'
 import { defineRoute } from './route.ts'
 import { eventSeqSchema } from './runs.ts'
 
@@ -85,7 +95,7 @@ export const requeueTask = defineRoute({
   summary: 'Give a dead letter a new run, at the end of its session',
   params: PATHS.task,
   query: NO_QUERY,
-  body: null,
+  body: NO_FIELDS,
   responses: { 202: { description: 'It waits again', body: taskBody, headers: { Location: 'The new run' } } },
   errors: ['task_not_found', 'invalid_transition'],
 })
@@ -98,7 +108,7 @@ export const archiveTask = defineRoute({
   summary: 'Hide a task that has ended from the lists; it stays readable, and a requeue lists it again',
   params: PATHS.task,
   query: NO_QUERY,
-  body: null,
+  body: NO_FIELDS,
   responses: { 200: { description: 'It is archived, now or before', body: taskBody } },
   errors: ['task_not_found', 'invalid_transition'],
 })
@@ -112,7 +122,7 @@ export const readTaskLogs = defineRoute({
   params: PATHS.task,
   query: z.strictObject({
     after: logPlaceSchema.optional(),
-    limit: z.coerce.number<string>().int().min(1).max(1000).default(200),
+    limit: limitSchema({ max: 1000, unlessTold: 200 }),
   }),
   body: null,
   responses: {

@@ -81,6 +81,19 @@ export const createApiKey = defineRoute({
   errors: ['workspace_not_found'],
 })
 
+export const listApiKeys = defineRoute({
+  ...admin,
+  operationId: 'listApiKeys',
+  method: 'GET',
+  path: '/v1/workspaces/{workspace}/keys',
+  summary: 'List the API keys of a workspace, revoked ones included; never their secrets',
+  params: PATHS.workspace,
+  query: PAGE_QUERY,
+  body: null,
+  responses: { 200: { description: 'A page', body: listOf(RESOURCES.apiKey) } },
+  errors: ['workspace_not_found'],
+})
+
 export const revokeApiKey = defineRoute({
   ...admin,
   notFound: 'api_key_not_found',
