@@ -104,6 +104,8 @@ describe('as a stream', () => {
     const runId = await queuedRun()
     const generation = await driver.claim(runId)
     const ahead = [await open(runId, 1000), await open(runId, 2_147_483_647)].map((response) => readSse(response))
+    const page = await fixture.call('GET', `/v1/runs/${runId}/events?after=1000`)
+    expect([page.at('data'), page.at('next_after')]).toEqual([[], 2])
     await driver.say(runId, generation, ['next'])
     await publish(runId, 2)
     await driver.succeed(runId, generation, 'done')

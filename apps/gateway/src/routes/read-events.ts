@@ -11,9 +11,11 @@ import { eventStream } from '../live/event-stream.ts'
 type ReadEvents = typeof ROUTES.readEvents
 
 export const readEvents: Handler<ReadEvents> = async (context, { workspace, params, query, header }) => {
-  const afterSeq = lastEventId(header('last-event-id')) ?? query.after ?? 0
+  const asked = lastEventId(header('last-event-id')) ?? query.after ?? 0
   const log = await findRunLog(context.database.pool, workspace.id, params.run_id)
   if (log === null) throw new AppError('run_not_found')
+  // past the log nothing would ever follow, not even the end
+  const afterSeq = Math.min(asked, log.lastSeq)
   return acceptsStream(header('accept'))
     ? streamOf(context, log, afterSeq)
     : pageOf(context, workspace.id, log, { afterSeq, limit: query.limit })
@@ -21,10 +23,8 @@ export const readEvents: Handler<ReadEvents> = async (context, { workspace, para
 
 function streamOf({ logs, engine }: GatewayContext, log: RunLog, afterSeq: number): Answer<ReadEvents> {
   if (isRunOver(log.status) && afterSeq >= log.lastSeq) return { status: 204, body: null }
-  // past the log nothing would ever follow, not even the end
-  const followedSeq = Math.min(afterSeq, log.lastSeq)
   const stream = eventStream({
-    open: (signal) => logs.follow(log.id, followedSeq, signal),
+    open: (signal) => logs.follow(log.id, afterSeq, signal),
     log: engine.log,
     runId: log.id,
   })
