@@ -8,8 +8,8 @@ const PAGE = 1000
 const ASK_AGAIN_MS = 250
 
 /**
- * Offers every queued run that may be offered to the gate of this epoch, page by page. While that gate is away or slow a page is tried
- * again; one that is cold or of another epoch is left alone: whoever rebuilds it offers anew.
+ * Offers every queued run that may be offered and that the gate of this epoch does not know, page by page. While that gate is away or slow
+ * a page is tried again; one that is cold or of another epoch is left alone: whoever rebuilds it offers anew.
  */
 export async function offerBacklog(context: EngineContext, epoch: number): Promise<void> {
   const { pool } = context.database
@@ -27,7 +27,9 @@ export async function offerBacklog(context: EngineContext, epoch: number): Promi
 /** False when the gate is no longer the one that is to be filled. */
 async function offerPage(context: EngineContext, epoch: number, runIds: readonly string[]): Promise<boolean> {
   for (;;) {
-    if (await offerRuns(context, await offersOf(context.database.pool, runIds))) return true
+    const unknown = await withGate(() => context.gate.unknown(runIds))
+    const isAsked = unknown !== null && unknown.kind === 'warm'
+    if (isAsked && (await offerRuns(context, await offersOf(context.database.pool, unknown.runIds)))) return true
     const state = await withGate(() => context.gate.state())
     if (state !== null && !(state.warm && state.epoch === epoch)) return false
     await pause(ASK_AGAIN_MS)

@@ -176,7 +176,8 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     if (condition !== 'away') thereAt = performance.now()
     if (condition === 'warm' && before === 'away') {
       await duty('recent', () => reoffering.offerRecent())
-      if (awayMs > AWAY_MS_MAX) await duty('backlog', async () => offerBacklog(context, await readEpoch(pool)))
+      // as after a rebuild, nothing waits for a backlog that may be long; each process asks for what the gate does not know
+      if (awayMs > AWAY_MS_MAX) void duty('backlog', async () => offerBacklog(context, await readEpoch(pool)))
     }
   }
 
