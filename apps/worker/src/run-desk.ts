@@ -112,7 +112,6 @@ export class RunDesk {
       if (verdict.verdict === 'node_dead') this.#options.onNodeDead(nodeId)
       if (verdict.verdict !== 'claimed' && verdict.verdict !== 'mine') return null
       const { run } = verdict
-      if (this.#executions.has(keyOf({ runId: run.run_id, generation: run.generation }))) return null
       beat.hold({ runId: run.run_id, generation: run.generation })
       beat.claimed(claiming)
       return await this.#execute(run, nodeId)

@@ -3,14 +3,12 @@ import { NO_TRACING } from '@muster/runtime'
 import { until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RunDesk } from '../src/run-desk.ts'
-import { openSmallFleet, type SmallFleet } from './small-fleet.ts'
-
-const SHELL = `IFS= read -r line; node -p 'JSON.parse(process.argv[1]).message' "$line" > /tmp/s; exec bash /tmp/s`
+import { openSmallFleet, SHELL, type SmallFleet } from './small-fleet.ts'
 
 let fleet: SmallFleet
 beforeAll(async () => {
   fleet = await openSmallFleet()
-  await fleet.agent('shell', { command: ['/bin/bash', '-c', SHELL] })
+  await fleet.agent('shell', { command: [...SHELL] })
 })
 afterAll(() => fleet.close())
 

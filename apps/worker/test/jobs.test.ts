@@ -1,14 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openSmallFleet, type SmallFleet } from './small-fleet.ts'
-
-const SHELL = `IFS= read -r line; node -p 'JSON.parse(process.argv[1]).message' "$line" > /tmp/s; exec bash /tmp/s`
+import { openSmallFleet, SHELL, type SmallFleet } from './small-fleet.ts'
 
 let fleet: SmallFleet
 beforeAll(async () => {
   fleet = await openSmallFleet()
-  await fleet.agent('shell', { command: ['/bin/bash', '-c', SHELL] })
+  await fleet.agent('shell', { command: [...SHELL] })
 })
 afterAll(() => fleet.close())
 
@@ -26,6 +24,19 @@ async function redeliver(runId: string): Promise<void> {
   await queue().add('again', { run_id: runId, admission: Number(rows[0]?.admission) })
   await until(async () => (await queue().getWaitingCount()) === 0 || undefined, { what: 'the job to be taken' })
 }
+
+/** Until a statement with this text waits for a lock. */
+const blocked = (text: string, what: string) =>
+  until(
+    async () => {
+      const { rowCount } = await fleet.database.pool.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'`,
+        [text],
+      )
+      return rowCount === 1
+    },
+    { what },
+  )
 
 test('a job that is delivered again joins the execution in progress, also of a run that came to a place without a job', async () => {
   const worker = await fleet.worker({ MUSTER_POOLS: 'bubblewrap:2' })
@@ -50,15 +61,7 @@ test('a worker that was declared dead takes no job before it is registered anew'
   await blocker.query('BEGIN')
   await blocker.query('SELECT pg_advisory_xact_lock(99)')
   await pool.query(`UPDATE nodes SET status = 'inactive' WHERE id = $1`, [worker.nodeId])
-  await until(
-    async () =>
-      (
-        await pool.query(
-          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO nodes%'`,
-        )
-      ).rowCount === 1 || undefined,
-    { what: 'the registration to wait' },
-  )
+  await blocked('INSERT INTO nodes', 'the registration to wait')
   await queue().add('stray', { run_id: 'run_01arz3ndektsv4rrffq69g5fav', admission: 1 })
   const { run } = await fleet.submit({ agent: 'shell', message: 'echo after' })
   const taken = async () => (await queue().getWaitingCount()) === 0 || undefined
@@ -77,15 +80,7 @@ test('a run whose claim is answered after a drain handed back the others is hand
   await blocker.query('BEGIN')
   await blocker.query('SELECT FROM runs WHERE id = $1 FOR UPDATE', [run.id])
   const worker = await fleet.worker({ MUSTER_POOLS: 'bubblewrap:2', MUSTER_DRAIN_MS: '0' })
-  await until(
-    async () =>
-      (
-        await fleet.database.pool.query(
-          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%claim_runs(%'`,
-        )
-      ).rowCount === 1 || undefined,
-    { what: 'the claim to wait' },
-  )
+  await blocked('claim_runs(', 'the claim to wait')
   const drained = worker.drain()
   await until(
     async () =>

@@ -1,16 +1,14 @@
 import { checkInvariants } from '@muster/engine'
 import { createPostgres, type TestServer, until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openSmallFleet, type SmallFleet } from './small-fleet.ts'
-
-const SHELL = `IFS= read -r line; node -p 'JSON.parse(process.argv[1]).message' "$line" > /tmp/s; exec bash /tmp/s`
+import { openSmallFleet, SHELL, type SmallFleet } from './small-fleet.ts'
 
 let postgres: TestServer
 let fleet: SmallFleet
 beforeAll(async () => {
   postgres = await createPostgres()
   fleet = await openSmallFleet({ postgresUrl: postgres.url })
-  await fleet.agent('shell', { command: ['/bin/bash', '-c', SHELL] })
+  await fleet.agent('shell', { command: [...SHELL] })
   await fleet.worker({ MUSTER_POOLS: 'bubblewrap:4', MUSTER_DRAIN_MS: '0' })
 })
 afterAll(async () => {

@@ -10,6 +10,13 @@ import { createDatabase, createRedis, until } from '@muster/testkit'
 import { readConfig } from '../src/config.ts'
 import { type RunningWorker, startWorker } from '../src/start-worker.ts'
 
+/** An agent's command that runs its message as a script of bash. */
+export const SHELL = [
+  '/bin/bash',
+  '-c',
+  `IFS= read -r line; node -p 'JSON.parse(process.argv[1]).message' "$line" > /tmp/s; exec bash /tmp/s`,
+] as const
+
 export type SmallFleet = Awaited<ReturnType<typeof openSmallFleet>>
 
 /** A database (on the shared Postgres unless another is given), a Redis of its own and an acceptor; workers are started in this process as asked. */
