@@ -46,7 +46,8 @@ local function flush_node(node)
   end
 end
 
--- Writes what the script changed. Last, since the nodes are not to be used after it. The counter first: no admission is given twice, whatever fails.
+-- Writes what the script changed. Last, since the nodes are not to be used after it. The counter first: no admission is given twice, whatever
+-- fails.
 local function flush()
   if pools_changed then
     redis.call('HSET', KEYS[1], 'pools', packed_pools(), 'counter', plain(counter))
