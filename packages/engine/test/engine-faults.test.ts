@@ -318,3 +318,18 @@ test.for(['gate.state', 'gate.audit'])(
     expect((await checkInvariants(fleet.context)).violations).toEqual([])
   },
 )
+
+test('what is told of a command names an agent that is there, by its key, or none', async () => {
+  const told: (string | null)[] = []
+  const acceptor = createAcceptor({
+    ...fleet.context,
+    report: { accepted: ({ agentKey }) => void told.push(agentKey) },
+  })
+  const agent = await fleet.agent()
+  for (const name of [agent.key, agent.id, 'ghost'])
+    await acceptor
+      .accept({ workspace: fleet.workspace, command: { agent: name, message: 'hello' }, idempotencyKey: null })
+      .catch(() => undefined)
+  await acceptor.settled()
+  expect(told).toEqual([agent.key, agent.key, null])
+})

@@ -43,6 +43,13 @@ test('label sets stay bounded with many agents, and nothing is lost from the sum
   }
 })
 
+test('a command for an agent that is not there counts for its workspace, under no name that a client made up', async () => {
+  const metrics = createMetrics(['commands_total'], { tenantDetail: 'agent' })
+  metrics.count('commands_total', { outcome: 'agent_not_found' }, 1, { workspaceId: 'wsp_1', agentKey: null })
+  const samples = parsePrometheus((await metrics.scrape()).text).get('muster_commands_total')?.samples
+  expect(samples).toMatchObject([{ labels: { workspace: 'wsp_1', agent: 'other' } }])
+})
+
 test('what cannot be known is not shown, and a collector that fails spoils nothing else', async () => {
   const metrics = createMetrics(['queue_depth', 'stream_clients'])
   metrics.set('queue_depth', { pool: 'none' }, 3)
