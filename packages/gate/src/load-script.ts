@@ -10,7 +10,7 @@ export type Script = { readonly name: string; readonly lua: string; readonly sha
 const RESERVED_MS = 3000
 
 /** The layout of the keys: a gate of another format counts as cold. Raise it whenever a key, a field or POOLS' meaning changes. */
-const FORMAT = 2
+const FORMAT = 3
 
 const CONSTANTS = [
   `local FORMAT = '${FORMAT}'`,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Admitted, GateConfig, GateNode } from '../src/index.ts'
+import type { Admitted, GateConfig, GateNode, GateOffer } from '../src/index.ts'
 import { agent, classKey, node as nodeOf, offerOf, one, place, run, startOne, warm, workspace } from './fleet.ts'
 import { openGate } from './open-gate.ts'
 
@@ -15,6 +15,29 @@ const config = (node: GateNode, more: Partial<GateConfig>): GateConfig => ({
 const many = (name: string, count: number, at = place(name)) =>
   Array.from({ length: count }, (_, k) => offerOf(at, `${name}-${k}`))
 
+type Opened = Awaited<ReturnType<typeof openGate>>
+
+const workAnHour = async ({ gate, clock }: Opened, held: readonly Admitted[]) => {
+  await gate.start(held, NODE)
+  for (let minute = 0; minute < 60; minute++) {
+    clock.now += 60_000
+    await gate.sweep()
+  }
+}
+
+/* Releases the slot that was held for longest each second, and counts how often the next run was one of the offers; ids settle ties. */
+const turnsOf = async ({ gate, clock }: Opened, offers: readonly GateOffer[], held: readonly Admitted[], turns = 8) => {
+  const slots = [...held]
+  const given: string[] = []
+  for (let turn = 0; turn < turns; turn++) {
+    clock.now += 1000
+    const next = one(warm(await gate.release(slots.splice(0, 1), [])).admitted)
+    given.push(next.runId)
+    slots.push(next)
+  }
+  return given.filter((runId) => offers.some((offer) => offer.runId === runId)).length
+}
+
 test('one run behind a flood of 10,000 gets the next slot that is released', { timeout: 60_000 }, async () => {
   const { gate } = await openGate({ capacities: { none: 2 } })
   const flood = many('flood', 10_000)
@@ -28,24 +51,71 @@ test('one run behind a flood of 10,000 gets the next slot that is released', { t
 })
 
 test('a tenant that worked alone for an hour owes nothing to one that slept', async () => {
-  const { gate, clock } = await openGate({ capacities: { none: 2 } })
-  const held = warm(await gate.offer(many('busy', 10))).admitted
-  for (const { runId, admission } of held) await startOne(gate, runId, admission, NODE)
-  for (let minute = 0; minute < 60; minute++) {
-    clock.now += 60_000
-    await gate.sweep()
-  }
+  const opened = await openGate({ capacities: { none: 2 } })
+  const held = warm(await opened.gate.offer(many('busy', 10))).admitted
+  await workAnHour(opened, held)
   const sleeper = many('sleeper', 10)
-  await gate.offer(sleeper)
-  const given: string[] = []
-  const slots = [...held]
-  for (let round = 0; round < 8; round++) {
-    clock.now += 1000
-    const next = warm(await gate.release(slots.splice(0, 1), [])).admitted
-    given.push(one(next).runId)
-    slots.push(...next)
-  }
-  expect(given.filter((runId) => sleeper.some((offer) => offer.runId === runId))).toHaveLength(4)
+  await opened.gate.offer(sleeper)
+  expect(await turnsOf(opened, sleeper, held)).toBe(4)
+})
+
+const gvisor = (name: string, of = name) => place(of, name, { pool: 'gvisor' })
+
+test.each([
+  ['no node', 0],
+  ['one slot, which is held', 1],
+])('who waits in a pool with %s gives nobody credit in another pool', async (_, slots) => {
+  const opened = await openGate({
+    capacities: { none: 1, gvisor: slots },
+    config: [config({ kind: 'workspace', workspaceId: workspace('holder') }, { weight: 1000 })],
+  })
+  const { gate } = opened
+  await gate.offer([...many('holder', 1, gvisor('holder')), ...many('waiter', 1, gvisor('waiter'))])
+  const held = warm(await gate.offer(many('steady', 20))).admitted
+  await workAnHour(opened, held)
+  const newcomer = many('newcomer', 20)
+  await gate.offer(newcomer)
+  expect([4, 5]).toContain(await turnsOf(opened, newcomer, held))
+})
+
+test('who waits in a pool without a node saves no credit of its own for another pool', async () => {
+  const opened = await openGate({ capacities: { none: 1 } })
+  await opened.gate.offer(many('saver', 1, gvisor('saver')))
+  const held = warm(await opened.gate.offer(many('steadier', 20))).admitted
+  await workAnHour(opened, held)
+  const saver = many('saved', 20, place('saver', 'saved'))
+  await opened.gate.offer(saver)
+  expect([4, 5]).toContain(await turnsOf(opened, saver, held))
+})
+
+test('who begins in a pool where others have worked more owes nothing in the pool of its own', async () => {
+  const opened = await openGate({ capacities: { none: 10, gvisor: 1 } })
+  const { gate } = opened
+  const flood = warm(await gate.offer(many('flooder', 10))).admitted
+  const first = warm(await gate.offer(many('peer', 20, gvisor('peer')))).admitted
+  const own = many('beginner', 20, gvisor('beginner'))
+  await gate.offer(own)
+  await workAnHour(opened, [...flood, ...first])
+  const given = warm(await gate.release(first, [])).admitted
+  await workAnHour(opened, given)
+  const back = warm(await gate.release(given, [])).admitted
+  await gate.offer([offerOf(place('beginner', 'begun'), 'begun')])
+  expect([4, 5]).toContain(await turnsOf(opened, own, back))
+})
+
+test('who waits in a pool without a node keeps nobody else remembered', async () => {
+  const opened = await openGate({ capacities: { none: 3 } })
+  const { gate, redis, clock } = opened
+  await gate.offer(many('stayer', 1, gvisor('stayer')))
+  const busy = warm(await gate.offer(many('present', 1))).admitted
+  const past = warm(await gate.offer(many('past', 2))).admitted
+  clock.now += 60_000
+  await gate.release(past, [])
+  const isKnown = () => redis.client.hexists('{muster}:1:n', workspace('past'))
+  await gate.sweep()
+  expect(await isKnown()).toBe(1)
+  await workAnHour(opened, busy)
+  expect(await isKnown()).toBe(0)
 })
 
 test.each<[string, GateNode]>([

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createGate, type Gate, type GateConfig, type GateNode, type GateOffer, type GatePlace } from '../src/index.ts'
 import { agent, node, offerOf, place, run, startOne, warm } from './fleet.ts'
-import { GateModel } from './model.ts'
+import { GateModel, usedOf } from './model.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 
 /* One step of a history; its numbers are read modulo what there is to choose from. */
@@ -50,19 +50,22 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-const UNPACK = "return cjson.encode({ struct.unpack('>ddddd', redis.call('HGET', KEYS[1], ARGV[1])) })"
+/* See include/node.lua. */
+const UNPACK = `return cjson.encode({ struct.unpack('>dddddddBssss${'B'.repeat(POOLS.length)}${'I4'.repeat(2 * POOLS.length)}${'d'.repeat(POOLS.length)}', redis.call('HGET', KEYS[1], ARGV[1])) })`
 
 /* What Redis holds of the nodes, and what the model says they are. */
 const working = async (fleet: string, model: GateModel) => {
   const prefix = `{${fleet}}:${model.epoch}:`
   const keys = (await redis.client.keys(`{${fleet}}:*`)).filter((key) => key.startsWith(prefix))
   const found: Record<string, unknown> = {}
+  const remembered: string[] = []
   for (const key of keys) {
     const name = key.slice(prefix.length)
     if (name === 'n') {
       for (const id of await redis.client.hkeys(key)) {
         const node = z.array(z.unknown()).parse(JSON.parse(String(await redis.client.eval(UNPACK, 1, key, id))))
-        found[id] = { used: node[0], tag: node[1], waiting: node[3], due: node[4] }
+        const byPool = (kind: number) => node.slice(12 + kind * POOLS.length, 12 + (kind + 1) * POOLS.length)
+        found[id] = { used: node[0], waiting: node[2], due: node[3], usedByPool: byPool(2), tags: byPool(3) }
       }
     }
     if (name.startsWith('e:')) {
@@ -71,8 +74,12 @@ const working = async (fleet: string, model: GateModel) => {
         .sort()
     }
     if (name.startsWith('l:')) found[name] = (await redis.client.zrange(key, '0', '-1')).sort()
+    if (name.startsWith('i:')) {
+      remembered.push(...(await redis.client.zrange(key, '0', '-1')))
+      expect(await redis.client.zscore(`${prefix}idle`, name.slice(2)), name).not.toBeNull()
+    }
   }
-  return found
+  return { ...found, remembered: remembered.sort() }
 }
 const expected = (model: GateModel) => {
   const wanted: Record<string, unknown> = {}
@@ -81,12 +88,22 @@ const expected = (model: GateModel) => {
     wanted[key] = Array.isArray(list) ? [...list, id].sort() : [id]
   }
   for (const one of model.nodes.values()) {
-    wanted[one.id] = { used: one.used, tag: one.tag, waiting: one.waiting, due: one.due }
-    const eligible = POOLS.filter((pool) => model.eligible(one, pool))
-    for (const pool of eligible) add(`e:${pool}:${one.parent}`, one.id)
-    if (eligible.length > 0 || one.used > 0) add(`l:${one.parent}`, one.id)
+    const standings = POOLS.map((pool) => one.pools[pool])
+    wanted[one.id] = {
+      used: usedOf(one),
+      waiting: one.waiting,
+      due: one.due,
+      usedByPool: standings.map(({ used }) => used),
+      tags: standings.map(({ tag }) => tag),
+    }
+    for (const pool of POOLS) {
+      const eligible = model.eligible(one, pool)
+      if (eligible) add(`e:${pool}:${one.parent}`, one.id)
+      if (eligible || one.pools[pool].used > 0) add(`l:${pool}:${one.parent}`, one.id)
+    }
   }
-  return wanted
+  const idle = [...model.nodes.values()].filter((one) => model.idle(one)).map((one) => one.id)
+  return { ...wanted, remembered: idle.sort() }
 }
 
 class History {

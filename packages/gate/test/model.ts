@@ -4,15 +4,15 @@ import type { Admitted, GateConfig, GateHolding, GateLoad, GateOffer, GatePlace,
 import { nodeId } from '../src/node-id.ts'
 
 type Settings = { limit: number | null; weight: number; paused: boolean; version: number }
+/* What a node is in one pool. */
+type Standing = { used: number; tag: number; wasEligible: boolean }
 type Node = {
   id: string
   parent: string
-  used: number
-  tag: number
+  pools: Record<Pool, Standing>
   at: number
   waiting: number
   due: number
-  wasEligible: boolean
   place: GatePlace | null
 }
 type Run = {
@@ -28,6 +28,8 @@ type Run = {
 
 const RESERVED_MS = 3000
 const ROOT = '*'
+const nowhere = (): Standing => ({ used: 0, tag: 0, wasEligible: false })
+export const usedOf = ({ pools }: Node): number => POOLS.reduce((sum, pool) => sum + pools[pool].used, 0)
 const unset: Settings = { limit: null, weight: 1, paused: false, version: -1 }
 const byKey =
   <T>(...keys: ((item: T) => number | string)[]) =>
@@ -67,24 +69,24 @@ export class GateModel {
 
   closed(one: Node): boolean {
     const { limit, paused } = this.settings(one.id)
-    return paused || (limit !== null && one.used >= limit)
+    return paused || (limit !== null && usedOf(one) >= limit)
   }
   eligible(one: Node, pool: Pool): boolean {
     if (this.closed(one)) return false
     if (one.place !== null) return one.place.pool === pool && one.waiting > 0
     return this.children(one.id).some((child) => this.eligible(child, pool))
   }
-  private eligibleAnywhere = (one: Node): boolean => POOLS.some((pool) => this.eligible(one, pool))
-  private leastLiving(one: Node): number | null {
+  private leastLiving(one: Node, pool: Pool): number | null {
     const tags = this.children(one.parent)
-      .filter((other) => other !== one && (other.wasEligible || other.used > 0))
-      .map((other) => other.tag)
+      .filter((other) => other !== one && (other.pools[pool].wasEligible || other.pools[pool].used > 0))
+      .map((other) => other.pools[pool].tag)
     return tags.length === 0 ? null : Math.min(...tags)
   }
   private node(id: string, parent: string, place: GatePlace | null): Node {
     const known = this.nodes.get(id)
     if (known !== undefined) return known
-    const made = { id, parent, used: 0, tag: 0, at: this.now * 1000, waiting: 0, due: 0, wasEligible: false, place }
+    const pools = { bubblewrap: nowhere(), runc: nowhere(), gvisor: nowhere(), none: nowhere() }
+    const made = { id, parent, pools, at: this.now * 1000, waiting: 0, due: 0, place }
     this.nodes.set(id, made)
     return made
   }
@@ -102,32 +104,37 @@ export class GateModel {
   }
   private accrue(one: Node): void {
     const elapsed = this.now * 1000 - one.at
-    if (one.used > 0 && elapsed > 0)
-      one.tag += Math.floor((one.used * elapsed * 1000) / this.settings(one.id).weight + 0.5)
+    for (const standing of Object.values(one.pools))
+      if (standing.used > 0 && elapsed > 0)
+        standing.tag += Math.floor((standing.used * elapsed * 1000) / this.settings(one.id).weight + 0.5)
     one.at = this.now * 1000
     this.touched.add(one.id)
   }
   private refresh(one: Node): void {
-    const eligible = this.eligibleAnywhere(one)
-    if (eligible && !one.wasEligible && one.used === 0) one.tag = Math.max(one.tag, this.leastLiving(one) ?? 0)
-    one.wasEligible = eligible
+    for (const pool of POOLS) {
+      const standing = one.pools[pool]
+      const eligible = this.eligible(one, pool)
+      if (eligible && !standing.wasEligible && standing.used === 0)
+        standing.tag = Math.max(standing.tag, this.leastLiving(one, pool) ?? 0)
+      standing.wasEligible = eligible
+    }
     this.touched.add(one.id)
   }
   private shift(place: GatePlace, used: number, waiting: number): void {
     for (const one of this.path(place)) {
       if (used !== 0) this.accrue(one)
-      one.used += used
+      one.pools[place.pool].used += used
       one.waiting += waiting
       this.refresh(one)
     }
   }
-  private idle = (one: Node): boolean => one.used === 0 && one.waiting === 0 && one.due === 0
+  idle = (one: Node): boolean => usedOf(one) === 0 && one.waiting === 0 && one.due === 0
   private settle(ids: Iterable<string>): void {
     for (const id of ids) {
       const one = this.nodes.get(id)
       if (one === undefined || !this.idle(one)) continue
-      const least = this.leastLiving(one)
-      if (least === null || one.tag <= least) this.nodes.delete(id)
+      const isAhead = (pool: Pool) => one.pools[pool].tag > (this.leastLiving(one, pool) ?? Number.POSITIVE_INFINITY)
+      if (!POOLS.some(isAhead)) this.nodes.delete(id)
     }
   }
   private park(one: Run): void {
@@ -208,8 +215,8 @@ export class GateModel {
       .filter((one) => this.eligible(one, pool))
       .sort(
         byKey<Node>(
-          (one) => Math.floor(one.used / this.settings(one.id).weight + 1e-9),
-          (one) => one.tag,
+          (one) => Math.floor(usedOf(one) / this.settings(one.id).weight + 1e-9),
+          (one) => one.pools[pool].tag,
           (one) => one.id,
         ),
       )[0]
@@ -297,7 +304,7 @@ export class GateModel {
     this.promote()
     if (this.now - this.passBegan >= 1000) {
       this.passBegan = this.now
-      for (const one of this.nodes.values()) if (one.used > 0) this.accrue(one)
+      for (const one of this.nodes.values()) if (usedOf(one) > 0) this.accrue(one)
     }
     const admitted = this.admit()
     this.settle([...this.nodes.keys()])

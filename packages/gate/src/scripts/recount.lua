@@ -22,13 +22,13 @@ for _, id in ipairs(ids) do
   end
 end
 -- Whatever holds a slot is living: this finds the nodes that count slots which are nowhere.
-local function living(parent)
-  for _, id in ipairs(redis.call('ZRANGE', data .. 'l:' .. parent, 0, -1)) do
+local function living(pool, parent)
+  for _, id in ipairs(redis.call('ZRANGE', data .. 'l:' .. pool .. ':' .. parent, 0, -1)) do
     counted[id] = counted[id] or 0
-    living(id)
+    living(pool, id)
   end
 end
-living('*')
+for _, pool in ipairs(POOLS) do living(pool, '*') end
 for id, count in pairs(counted) do
   local node = known(id)
   report(id, 'node', node and node.u or 0, count, node and node.lim)

@@ -1,6 +1,6 @@
 -- include: opening record node path writes tree flush run choice bullmq jobs admit
 -- Promise: reservations past their time are back at the head of their class, due runs are parked, tags of nodes that hold slots are
--- brought up to date each second, free slots are given, and idle nodes whose tag is not ahead are forgotten. Each bounded per call; a tick repeats it.
+-- brought up to date each second, free slots are given, and idle nodes that are ahead in no pool are forgotten. Each bounded per call; a tick repeats it.
 -- ARGV[3]: {}
 -- Reply: see admit_and_reply; the result is [expired, promoted].
 if not warm then return { 'cold' } end
@@ -34,14 +34,21 @@ end
 local reply = admit_and_reply({ #late, promoted })
 
 local left = IDLE_MAX
-for _, parent in ipairs(redis.call('ZRANGE', data .. 'idle', 0, 63)) do
-  local key = data .. 'i:' .. parent
-  local least = least_living(parent)
+for _, place in ipairs(redis.call('ZRANGE', data .. 'idle', 0, 63)) do
+  local key = data .. 'i:' .. place
+  local pool, parent = string.match(place, '^([^:]+):(.*)$')
+  local i = number_of[pool]
+  local least = least_living(i, parent)
   local ids = left > 0 and redis.call('ZRANGEBYSCORE', key, '-inf', least and plain(least) or '+inf', 'LIMIT', 0, left) or {}
-  send('HDEL', data .. 'n', ids)
   send('ZREM', key, ids)
+  read_nodes(ids)
+  for _, id in ipairs(ids) do
+    local ahead = ahead_in(nodes[id], i)
+    if ahead then remember(nodes[id], ahead) else hdel('n', id) end
+  end
+  write_all()
   left = left - #ids
-  if redis.call('ZCARD', key) == 0 then redis.call('ZREM', data .. 'idle', parent)
-  elseif left > 0 then redis.call('ZADD', data .. 'idle', now_ms, parent) end
+  if redis.call('ZCARD', key) == 0 then redis.call('ZREM', data .. 'idle', place)
+  elseif left > 0 then redis.call('ZADD', data .. 'idle', now_ms, place) end
 end
 return reply

@@ -13,7 +13,7 @@ end
 
 -- Enters a child in memory among the candidates, of which the best stands last.
 local function enter(view, node)
-  local place, candidates = { level(node), node.t, node.id }, view.candidates
+  local place, candidates = { level(node), node.c[TAG + view.pool], node.id }, view.candidates
   local low, high = 1, #candidates + 1
   while low < high do
     local middle = math.floor((low + high) / 2)
@@ -30,12 +30,12 @@ local function view_of(i, parent)
   for _, node in ipairs(offspring[parent] or {}) do
     if node.c[i] == 1 then
       view.seen[node.id] = true
-      view.candidates[#view.candidates + 1] = { level(node), node.t, node.id }
+      view.candidates[#view.candidates + 1] = { level(node), node.c[TAG + i], node.id }
     end
   end
   table.sort(view.candidates, after)
   local above = nodes[parent]
-  view.ended = above and #view.candidates == above.c[N + i]
+  view.ended = above and #view.candidates == above.c[CHILDREN + i]
   views[key] = view
   return view
 end
@@ -73,7 +73,7 @@ local function first_candidate(view)
     if not place then return nil end
     local node = nodes[place[3]]
     local current = node.c[view.pool] == 1
-    if current and place[1] == level(node) and place[2] == node.t then return place end
+    if current and place[1] == level(node) and place[2] == node.c[TAG + view.pool] then return place end
     candidates[#candidates] = nil
     if current then enter(view, node) end
   end

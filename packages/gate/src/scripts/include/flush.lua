@@ -13,37 +13,43 @@ local function is_alone(node)
       pool = i
     end
   end
-  return pool and parent.c[N + pool] == 1
+  return pool and parent.c[CHILDREN + pool] == 1
 end
 
 local function order(node)
-  local height, same = level(node), node.t == node.stored_tag
-  local moves = not same or height ~= node.stored_level
-  if not moves and node.c == node.stored_c or is_alone(node) then return end
+  if is_alone(node) then return end
+  local height, c = level(node), node.c
   for i = 1, N do
-    local has, wants = node.stored_c[i] == 1, node.c[i] == 1
-    if has ~= wants or (wants and moves) then
+    local has, wants, same = node.stored_c[i] == 1, c[i] == 1, c[TAG + i] == c[STORED + i]
+    if has ~= wants or (wants and not (same and height == node.stored_level)) then
       local key = 'e:' .. POOLS[i] .. ':' .. node.p
-      if has and not (wants and same) then zrem(key, member(node.stored_tag, node)) end
-      if wants then zadd(key, height, member(node.t, node)) end
+      if has and not (wants and same) then zrem(key, member(c[STORED + i], node)) end
+      if wants then zadd(key, height, member(c[TAG + i], node)) end
     end
+    c[STORED + i] = c[TAG + i]
   end
-  node.stored_tag, node.stored_level = node.t, height
+  node.stored_level = height
 end
 
--- A node is forgotten when it is idle and its tag is not ahead of the smallest living sibling's.
+-- An idle node that is remembered stands in the set of one pool, of those in which it is ahead.
+local function remember(node, i)
+  local place = POOLS[i] .. ':' .. node.p
+  zadd('i:' .. place, plain(node.c[TAG + i]), node.id)
+  redis.call('ZADD', data .. 'idle', 'NX', now_ms, place)
+end
+
+-- A node is forgotten when it is idle and in no pool ahead of the smallest living sibling's tag.
 local function flush_node(node)
   order(node)
   local idle = is_idle(node)
-  local least = idle and least_living(node.p, node.id)
-  local forgotten = idle and (not least or node.t <= least)
-  if forgotten then hdel('n', node.id) else hset('n', node.id, pack(node)) end
-  if idle and not forgotten then
-    zadd('i:' .. node.p, plain(node.t), node.id)
-    redis.call('ZADD', data .. 'idle', 'NX', now_ms, node.p)
-  elseif node.stored_idle then
-    zrem('i:' .. node.p, node.id)
+  local ahead = idle and ahead_in(node)
+  if idle and not ahead then hdel('n', node.id) else hset('n', node.id, pack(node)) end
+  if node.stored_idle then
+    for i = 1, N do
+      if node.c[TAG + i] > 0 then zrem('i:' .. POOLS[i] .. ':' .. node.p, node.id) end
+    end
   end
+  if ahead then remember(node, ahead) end
 end
 
 -- Writes what the script changed. Last, since the nodes are not to be used after it. The counter first: no admission is given twice, whatever

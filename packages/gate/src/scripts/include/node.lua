@@ -1,22 +1,27 @@
 -- Nodes of the ordering tree: read once per script, kept here, written by `flush`. Needs record.lua.
--- p parent ('*' above workspaces), u slots used, t tag (slot-nanoseconds / weight), at accrued at (us), w runs waiting below it;
--- lim, wt, off copies of its configuration; c by number of the pool: c[i] 1 where it is eligible, c[N + i] its eligible children.
+-- p parent ('*' above workspaces), u slots used, at accrued at (us), w runs waiting below it; lim, wt, off copies of its configuration;
+-- c by number of the pool: c[i] 1 where it is eligible, c[CHILDREN + i] its eligible children, c[SLOTS + i] its slots, c[TAG + i] its tag
+-- (slot-nanoseconds / weight), c[STORED + i] the tag that the pool's set holds of it.
 -- A class also has: d its due runs, pool, ws workspace, job its jobs' name. A node without w, u and d is idle.
 local nodes, offspring, configurations = {}, {}, {}
 local N = #POOLS
--- u, t, at, w, d, stored tag and level, lim (-1: none), wt; off; p, ws, pool, job; c
-local PACKED = '>dddddddddBssss' .. string.rep('B', N) .. string.rep('I4', N)
+local CHILDREN, SLOTS, TAG, STORED, NUMBERS = N, 2 * N, 3 * N, 4 * N, 5 * N
+-- u, at, w, d, stored level, lim (-1: none), wt; off; p, ws, pool, job; c
+local PACKED = '>dddddddBssss' .. string.rep('B', N) .. string.rep('I4', 2 * N) .. string.rep('d', 2 * N)
 local NOWHERE = {}
-for i = 1, 2 * N do NOWHERE[i] = 0 end
+for k = 1, NUMBERS do NOWHERE[k] = 0 end
+local number_of = {}
+for i, pool in ipairs(POOLS) do number_of[pool] = i end
 
 local function blocked(node) return node.off or (node.lim and node.u >= node.lim) or false end
 local function level(node) return math.floor(node.u / node.wt + 1e-9) end
 local function is_idle(node) return node.w == 0 and node.u == 0 and (node.d or 0) == 0 end
-local function is_eligible(c)
-  for i = 1, N do
-    if c[i] == 1 then return true end
-  end
-  return false
+local function is_living(node, i) return node.c[i] == 1 or node.c[SLOTS + i] > 0 end
+
+-- A node's own numbers by pool, to be changed; those that it had are kept for the flush.
+local function counts_of(node)
+  if node.c == node.stored_c then node.c = { unpack(node.c, 1, NUMBERS) } end
+  return node.c
 end
 
 local function configured(node, limit, weight, paused)
@@ -31,12 +36,11 @@ local function adopt(node)
   if siblings then siblings[#siblings + 1] = node else offspring[node.p] = { node } end
 end
 
--- stored_c, stored_tag and stored_level are what the sets of its parent hold of it.
-local function made(id, u, t, at, w, d, stored_tag, stored_level, lim, wt, off, p, ws, pool, job, ...)
+-- stored_c and stored_level are what the sets of its parent hold of it.
+local function made(id, u, at, w, d, stored_level, lim, wt, off, p, ws, pool, job, ...)
   local c = { ... }
   -- Sixteen fields or fewer, as most nodes are no classes and have no limit: a table of Lua doubles past that.
-  local node = { id = id, p = p, u = u, t = t, at = at, w = w, wt = wt, c = c, stored_c = c, stored_tag = stored_tag,
-    stored_level = stored_level, living = u > 0 or is_eligible(c), touched = false }
+  local node = { id = id, p = p, u = u, at = at, w = w, wt = wt, c = c, stored_c = c, stored_level = stored_level, touched = false }
   if lim >= 0 then node.lim = lim end
   if off == 1 then node.off = true end
   if pool ~= '' then node.d, node.ws, node.pool, node.job = d, ws, pool, job end
@@ -66,8 +70,8 @@ local function read_nodes(ids)
 end
 
 local function pack(node)
-  return struct.pack(PACKED, node.u, node.t, node.at, node.w, node.d or 0, node.stored_tag, node.stored_level, node.lim or -1, node.wt,
-    node.off and 1 or 0, node.p, node.ws or '', node.pool or '', node.job or '', unpack(node.c, 1, 2 * N))
+  return struct.pack(PACKED, node.u, node.at, node.w, node.d or 0, node.stored_level, node.lim or -1, node.wt,
+    node.off and 1 or 0, node.p, node.ws or '', node.pool or '', node.job or '', unpack(node.c, 1, NUMBERS))
 end
 
 local function keep_configuration(id, packed) configurations[id] = packed and cmsgpack.unpack(packed) or {} end
@@ -75,7 +79,7 @@ local function keep_configuration(id, packed) configurations[id] = packed and cm
 local function ensure(id, parent)
   local node = known(id)
   if node then return node end
-  made(id, 0, 0, now_us, 0, 0, 0, 0, -1, 1, 0, parent, '', '', '', unpack(NOWHERE))
+  made(id, 0, now_us, 0, 0, 0, -1, 1, 0, parent, '', '', '', unpack(NOWHERE))
   node = nodes[id]
   if not configurations[id] then keep_configuration(id, redis.call('HGET', data .. 'c', id)) end
   configured(node, unpack(configurations[id], 1, 3))

@@ -8,9 +8,10 @@
 --   n   a hash: nodes of the tree at work, packed (node.lua)   c   a hash: nodes' configuration, [limit, weight, paused, version]
 --   e:<pool>:<node> eligible children by slots / weight, the member beginning with the tag (8 bytes that sort as the number does);
 --   an only child's entry may lag behind its slots and tag
---   l:<node> living children by a tag they once had        i:<node> idle children that are remembered, by tag
+--   l:<pool>:<node> living children by a tag they once had in the pool
+--   i:<pool>:<node> idle children that are remembered, each in one pool, by its tag there
 --   slots: runs by admission    res: reserved runs by expiry (ms)    due: runs by their time (ms)
---   idle: nodes with remembered idle children, by the time they were looked at (ms)    pass: how far the accrual has come
+--   idle: <pool>:<node> of remembered idle children, by the time they were looked at (ms)    pass: how far the accrual has come
 local meta = redis.call('HMGET', KEYS[1], 'format', 'run_id', 'epoch', 'counter', 'pools')
 local epoch = tonumber(meta[3] or '0')
 local counter = tonumber(meta[4] or '0')

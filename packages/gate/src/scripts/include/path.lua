@@ -1,4 +1,4 @@
--- Ways from a class up to its workspace, and the smallest tag beside a node. Needs node.lua.
+-- Ways from a class up to its workspace, and the smallest tags beside a node. Needs node.lua.
 local function agent_of(lane) return string.match(lane, '^[^/]+') end
 
 -- The class at a place; the first place it is named at stands.
@@ -48,32 +48,37 @@ end
 
 local function accrue(node)
   if node.u > 0 and now_us > node.at then
-    node.t = node.t + math.floor(node.u * (now_us - node.at) * 1000 / node.wt + 0.5)
+    local c = counts_of(node)
+    for i = 1, N do
+      if c[SLOTS + i] > 0 then c[TAG + i] = c[TAG + i] + math.floor(c[SLOTS + i] * (now_us - node.at) * 1000 / node.wt + 0.5) end
+    end
   end
   node.at = now_us
   node.touched = true
 end
 
--- Whether a node that is in memory has no living child: none holds a slot, and none is eligible in any pool.
-local function is_childless(node)
-  if not node or node.u > 0 then return false end
-  for i = N + 1, 2 * N do
-    if node.c[i] > 0 then return false end
-  end
-  return true
-end
-
--- The smallest tag of a living child of `parent` other than `id`, which is not living now or not counted; nil: none. The set may lag behind
--- the tags, which only grow: an entry is brought up to date when it stands in front, so a change of a tag costs nothing until somebody asks.
-local function least_living(parent, id)
-  if is_childless(nodes[parent]) then return nil end
-  local key = data .. 'l:' .. parent
+-- The smallest tag in the pool of a living child of `parent`, one that is eligible or holds a slot there, other than `id`, which is not living
+-- now or not counted; nil: none. The set may lag behind the tags, which only grow: an entry is brought up to date when it stands in front,
+-- so a change of a tag costs nothing until somebody asks.
+local function least_living(i, parent, id)
+  local above = nodes[parent]
+  if above and above.c[CHILDREN + i] == 0 and above.c[SLOTS + i] == 0 then return nil end
+  local key = data .. 'l:' .. POOLS[i] .. ':' .. parent
   while true do
     local v = redis.call('ZRANGE', key, 0, 1, 'WITHSCORES')
     local k = v[1] == id and 3 or 1
     if not v[k] then return nil end
     local node, tag = known(v[k]), tonumber(v[k + 1])
-    if not node or node.t <= tag then return tag end
-    redis.call('ZADD', key, plain(node.t), v[k])
+    if not node or node.c[TAG + i] <= tag then return tag end
+    redis.call('ZADD', key, plain(node.c[TAG + i]), v[k])
+  end
+end
+
+-- The first pool but `caught_up`, if given, in which the node's tag is ahead of the smallest of a living sibling; nil: none.
+local function ahead_in(node, caught_up)
+  for i = 1, N do
+    local tag = node.c[TAG + i]
+    local least = tag > 0 and i ~= caught_up and least_living(i, node.p, node.id)
+    if least and tag > least then return i end
   end
 end

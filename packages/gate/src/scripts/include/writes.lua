@@ -36,9 +36,9 @@ end
 
 local function write_all()
   for command, waiting in pairs(removals) do
-    for key, arguments in pairs(waiting) do send(command, key, arguments) end
+    for key in pairs(waiting) do write_one(command, waiting, key) end
   end
   for command, waiting in pairs(additions) do
-    for key, arguments in pairs(waiting) do send(command, key, arguments) end
+    for key in pairs(waiting) do write_one(command, waiting, key) end
   end
 end
