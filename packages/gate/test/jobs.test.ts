@@ -2,7 +2,7 @@ import type { RunJob } from '@muster/contracts'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Gate, GateOptions } from '../src/index.ts'
 import { capacities, offerOf, place, run, warm } from './fleet.ts'
-import { connect, redisOfTest } from './open-gate.ts'
+import { connect, openGate, redisOfTest } from './open-gate.ts'
 import type { RedisServer } from './redis-server.ts'
 
 const PLACE = place('acme', 'acme', { jobName: 'acme/coder/main' })
@@ -76,12 +76,57 @@ test('a job leaves nothing behind, whether it succeeds or fails', async () => {
   await expect.poll(() => redis.client.keys('{muster}:jobs:none:run_*')).toEqual([])
 })
 
+test('jobs that nobody takes go with their reservations, and with runs that are withdrawn', async () => {
+  const { redis, clock, gate } = await openGate({ capacities: { none: 3 } })
+  const kept = async () => (await redis.client.keys('{muster}:jobs:none:run_*')).toSorted()
+  let { admitted } = warm(await admit(gate, 'w1', 'w2', 'w3', 'w4', 'w5'))
+  const keysOf = () => admitted.map((one) => `{muster}:jobs:none:${one.runId}-${one.admission}`).toSorted()
+  for (let outage = 0; outage < 3; outage++) {
+    expect(await kept()).toEqual(keysOf())
+    expect(await redis.client.llen('{muster}:jobs:none:wait')).toBe(3)
+    clock.now += 3001
+    admitted = warm(await gate.sweep()).admitted
+    expect(admitted.length).toBe(3)
+  }
+  admitted = warm(await gate.withdraw(admitted.map((one) => one.runId))).admitted
+  expect(admitted.length).toBe(2)
+  expect(await kept()).toEqual(keysOf())
+  expect(await redis.client.llen('{muster}:jobs:none:wait')).toBe(2)
+})
+
+test('a job that a worker took before its reservation ran out is left to that worker', async () => {
+  const { redis, clock, gate } = await openGate({ capacities: { none: 3 } })
+  const taken = Promise.withResolvers<RunJob>()
+  const go = Promise.withResolvers<void>()
+  const ended: RunJob[] = []
+  consume(
+    gate,
+    async (job) => {
+      taken.resolve(job)
+      await go.promise
+      ended.push(job)
+    },
+    1,
+  )
+  await admit(gate, 'taken')
+  const job = await taken.promise
+  clock.now += 3001
+  warm(await gate.sweep())
+  expect(await redis.client.exists(`{muster}:jobs:none:${job.run_id}-${job.admission}`)).toBe(1)
+  go.resolve()
+  await expect.poll(() => ended[0]).toEqual(job)
+  await expect.poll(() => redis.client.exists(`{muster}:jobs:none:${job.run_id}-${job.admission}`)).toBe(0)
+})
+
 test('a paused consumer leaves jobs to others and goes on when it is resumed', async () => {
-  const gate = await connectWarm(await redisOfTest())
+  const redis = await redisOfTest()
+  const gate = await connectWarm(redis)
   const seen: string[] = []
   const consumer = consume(gate, async (job) => void seen.push(job.run_id))
   await admit(gate, 'first')
   await expect.poll(() => seen.length).toBe(1)
+  // ended, so that its end asks for no further job
+  await expect.poll(() => redis.client.keys('{muster}:jobs:none:run_*')).toEqual([])
   await consumer.pause()
   await admit(gate, 'p1', 'p2', 'p3')
   await new Promise((resolve) => setTimeout(resolve, 300))

@@ -1,12 +1,15 @@
 -- include: opening record node path writes tree flush run choice bullmq jobs admit
--- Promise: reservations past their time are back at the head of their class, due runs are parked, tags of nodes that hold slots are
+-- Promise: reservations past their time are back at the head of their class without their jobs, due runs are parked, tags of nodes that hold slots are
 -- brought up to date each second, free slots are given, and idle nodes that are ahead in no pool are forgotten. Each bounded per call; a tick repeats it.
 -- ARGV[3]: {}
 -- Reply: see admit_and_reply; the result is [expired, promoted].
 if not warm then return { 'cold' } end
 local late = redis.call('ZRANGEBYSCORE', data .. 'res', '-inf', now_ms, 'LIMIT', 0, SWEEP_MAX)
 read_all(late)
-for _, id in ipairs(late) do send_back(run_of(id)) end
+for _, id in ipairs(late) do
+  drop_job(run_of(id))
+  send_back(run_of(id))
+end
 local promoted = promote()
 
 -- Once a second a pass over all slots begins; each call takes the next SWEEP_MAX of them.

@@ -79,11 +79,12 @@ local function admit(keep)
   if #given > 0 then reserve_all(keep) end
 end
 
--- Ends a script that admits. The jobs come last: were BullMQ to fail, what was written stands, and the reservations run out.
+-- Ends a script that admits. Its jobs come last: were BullMQ to fail, what was written stands, and the reservations run out.
 -- Reply: 'warm', cut (0 or 1), [run, admission, pool, 'reserved' or 'started', ...], and the script's own result.
 local function admit_and_reply(result, keep)
   admit(keep)
   flush()
+  remove_jobs()
   add_jobs()
   return { 'warm', cut, admitted, result }
 end
