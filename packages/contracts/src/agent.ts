@@ -2,36 +2,54 @@ import { z } from 'zod'
 import { agentIdSchema, newKeySchema, workspaceIdSchema } from './ids.ts'
 import { stringMapSchema } from './json.ts'
 import { policyInputSchema } from './policy.ts'
-import { clientKeySchema, SLUG_FAULT, slugSchema, text, timestampSchema } from './text.ts'
+import { clientKeySchema, fitsBytes, NAME_BYTES_MAX, SLUG_FAULT, slugSchema, text, timestampSchema } from './text.ts'
 import { concurrencySchema, waitingLimitSchema, weightSchema } from './workspace.ts'
 
 const FILE_CHARS_MAX = 262_144
 
-const envSchema = stringMapSchema((name, value) => {
-  if (!/^[A-Za-z_][A-Za-z0-9_]{0,254}$/.test(name)) return 'not a name of an environment variable'
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,254}$/
+
+const envSchema = stringMapSchema({ pattern: ENV_NAME.source }, (name, value) => {
+  if (!ENV_NAME.test(name)) return 'not a name of an environment variable'
   return value.length > 32_768 ? 'longer than 32768 characters' : null
 })
 
 const PATH_MAX = 255
-const NOT_A_PATH = `not a relative path without "." and ".." parts (at most ${PATH_MAX} characters)`
+const NOT_A_PATH = `not a relative path without "." and ".." parts (at most ${PATH_MAX} characters, and ${NAME_BYTES_MAX} bytes of UTF-8 in a part)`
 
 const isRelativePath = (path: string): boolean =>
-  path.length <= PATH_MAX &&
-  /^[^/\0]+(\/[^/\0]+)*$/.test(path) &&
-  !path.split('/').some((part) => part === '.' || part === '..')
+  path.length <= PATH_MAX && !path.includes('\0') && path.split('/').every(isPathPart)
 
-const filesSchema = stringMapSchema((path, value, files) => {
+const isPathPart = (part: string): boolean =>
+  part !== '' && part !== '.' && part !== '..' && fitsBytes(part, NAME_BYTES_MAX)
+
+const filesSchema = stringMapSchema({ minLength: 1, maxLength: PATH_MAX }, (path, value, files) => {
   if (!isRelativePath(path)) return NOT_A_PATH
-  const parts = path.split('/')
-  const parent = parts.slice(0, -1).findIndex((_, index) => Object.hasOwn(files, parts.slice(0, index + 1).join('/')))
-  if (parent !== -1) return `lies below ${JSON.stringify(parts.slice(0, parent + 1).join('/'))}, which is a file`
+  const parent = fileAbove(path, files)
+  if (parent !== null) return `lies below ${JSON.stringify(parent)}, which is a file`
   return value.length > FILE_CHARS_MAX ? `longer than ${FILE_CHARS_MAX} characters` : null
+})
+
+/** The file that a path leads through as if it were a folder, if any. */
+function fileAbove(path: string, files: Readonly<Record<string, string>>): string | null {
+  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
+    const above = path.slice(0, slash)
+    if (Object.hasOwn(files, above)) return above
+  }
+  return null
+}
+
+/** What Linux takes as one argument of a program, less the NUL that ends it. */
+const ARGUMENT_BYTES_MAX = 131_071
+
+const argumentSchema = text(1, 32_768).refine((argument) => fitsBytes(argument, ARGUMENT_BYTES_MAX), {
+  error: `longer than ${ARGUMENT_BYTES_MAX} bytes of UTF-8`,
 })
 
 /** The fields of an agent's config, each by itself. */
 export const agentConfigFields = z.strictObject({
   runner: z.literal('process'),
-  command: z.array(text(1, 32_768)).min(1).max(256),
+  command: z.array(argumentSchema).min(1).max(256),
   env: envSchema.optional(),
   files: filesSchema.optional(),
   bundle: text(1, PATH_MAX).refine(isRelativePath, { error: NOT_A_PATH }).optional(),

@@ -1,18 +1,14 @@
 import { z } from 'zod'
-import { text } from './text.ts'
+import { fitsBytes, NAME_BYTES_MAX, text } from './text.ts'
 
 export const ATTACHMENTS_MAX = 64
-/** What file systems take; in bytes of UTF-8. */
-const NAME_BYTES_MAX = 255
 const MEDIA_TYPE = /^[\w!#$&^.+-]{1,127}\/[\w!#$&^.+-]{1,127}(?: ?; ?[\w!#$&^.+-]+=[\w!#$&^.+-]+)*$/
 const CHARS_MAX = 1_048_576
-
-const utf8 = new TextEncoder()
 
 /** The name of a file in one folder, whatever else it holds: never a path. */
 const attachmentNameSchema = text(1, NAME_BYTES_MAX)
   .refine((name) => !name.includes('/') && name !== '.' && name !== '..', { error: 'not the name of a file' })
-  .refine((name) => utf8.encode(name).length <= NAME_BYTES_MAX, {
+  .refine((name) => fitsBytes(name, NAME_BYTES_MAX), {
     error: `longer than ${NAME_BYTES_MAX} bytes of UTF-8`,
   })
 

@@ -5,21 +5,24 @@ export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObj
 export type JsonObject = { [key: string]: JsonValue }
 
 const DEPTH_MAX = 32
+/** Faults of one value that are told; for the rest nobody pays, neither in time nor in memory. */
+const FAULTS_MAX = 100
 
 /**
  * A JSON object kept as it was sent: own keys such as `__proto__` survive, since nothing is copied.
- * Refused, with the place: nesting deeper than 32, NUL, lone surrogates, numbers beyond a double, which JSON would write as null.
+ * Refused, with the place of each of the first 100: nesting deeper than 32, NUL, lone surrogates, numbers beyond a double, which JSON
+ * would write as null.
  */
 export const jsonObjectSchema = z
   .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
     error: 'expected an object',
   })
-  .superRefine((value, context) => reportFaults(value, [], context))
+  .superRefine(reportFaults)
   .meta({ override: { type: 'object', additionalProperties: true } })
 
 export const jsonValueSchema = z
   .custom<JsonValue>((value) => value !== undefined)
-  .superRefine((value, context) => reportFaults(value, [], context))
+  .superRefine(reportFaults)
   .meta({ override: {} })
 
 /** JSON that was checked before it was kept: looked at no deeper than its outermost shape. */
@@ -31,8 +34,12 @@ export const keptObjectSchema = z
   })
   .meta({ override: { type: 'object', additionalProperties: true } })
 
-/** A map from names to strings, kept as it was sent; each entry is checked by `entryFault`, which answers a message or null. */
+/**
+ * A map from names to strings, kept as it was sent; each entry is checked by `entryFault`, which answers a message or null.
+ * `names`: what the API document tells of them.
+ */
 export const stringMapSchema = (
+  names: { readonly pattern: string } | { readonly minLength: number; readonly maxLength: number },
   entryFault: (name: string, value: string, map: Readonly<Record<string, string>>) => string | null,
 ) =>
   z
@@ -41,30 +48,55 @@ export const stringMapSchema = (
       { error: 'expected an object' },
     )
     .superRefine((map, context) => {
+      let faults = 0
       for (const [name, value] of Object.entries(map)) {
-        const fault = typeof value === 'string' ? entryFault(name, value, map) : 'expected a string'
-        if (fault !== null) context.addIssue({ code: 'custom', message: fault, path: [name] })
-        else if (!isStorable(name) || !isStorable(value))
-          context.addIssue({ code: 'custom', message: 'contains NUL or a lone surrogate', path: [name] })
+        const fault = stringFault(name, value) ?? entryFault(name, value, map)
+        if (fault === null) continue
+        context.addIssue({ code: 'custom', message: fault, path: [name] })
+        faults++
+        if (faults === FAULTS_MAX) return
       }
     })
-    .meta({ override: { type: 'object', additionalProperties: { type: 'string' } } })
+    .meta({ override: { type: 'object', propertyNames: names, additionalProperties: { type: 'string' } } })
+
+function stringFault(name: string, value: unknown): string | null {
+  if (typeof value !== 'string') return 'expected a string'
+  return isStorable(name) && isStorable(value) ? null : 'contains NUL or a lone surrogate'
+}
 
 type Issues = { addIssue: (issue: { code: 'custom'; message: string; path: (string | number)[] }) => void }
 
-function reportFaults(value: JsonValue, path: (string | number)[], context: Issues): void {
-  if (path.length > DEPTH_MAX) {
-    context.addIssue({ code: 'custom', message: `nested deeper than ${DEPTH_MAX}`, path })
-  } else if (typeof value === 'string') {
-    if (!isStorable(value)) context.addIssue({ code: 'custom', message: 'contains NUL or a lone surrogate', path })
-  } else if (typeof value === 'number') {
-    if (!Number.isFinite(value)) context.addIssue({ code: 'custom', message: 'a number too large to be kept', path })
-  } else if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) reportFaults(item, [...path, index], context)
-  } else if (typeof value === 'object' && value !== null) {
-    for (const [key, item] of Object.entries(value)) {
-      if (!isStorable(key)) context.addIssue({ code: 'custom', message: 'key contains NUL or a lone surrogate', path })
-      reportFaults(item, [...path, key], context)
+function reportFaults(root: JsonValue, context: Issues): void {
+  const path: (string | number)[] = []
+  let left = FAULTS_MAX
+
+  function report(message: string): void {
+    if (left === 0) return
+    context.addIssue({ code: 'custom', message, path: [...path] })
+    left--
+  }
+
+  function look(value: JsonValue): void {
+    if (path.length > DEPTH_MAX) report(`nested deeper than ${DEPTH_MAX}`)
+    else if (typeof value === 'string') {
+      if (!isStorable(value)) report('contains NUL or a lone surrogate')
+    } else if (typeof value === 'number') {
+      if (!Number.isFinite(value)) report('a number too large to be kept')
+    } else if (Array.isArray(value)) {
+      for (const [index, item] of value.entries()) lookInto(index, item)
+    } else if (typeof value === 'object' && value !== null) {
+      for (const [key, item] of Object.entries(value)) {
+        if (!isStorable(key)) report('key contains NUL or a lone surrogate')
+        lookInto(key, item)
+      }
     }
   }
+
+  function lookInto(place: string | number, item: JsonValue): void {
+    path.push(place)
+    look(item)
+    path.pop()
+  }
+
+  look(root)
 }

@@ -5,11 +5,13 @@ export const limitSchema = ({ max, unlessTold }: { readonly max: number; readonl
   z
     .preprocess(
       (text) => (typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : Number.NaN),
-      z.int({ error: 'must be a number in decimal digits' }).min(1).max(max),
+      z.int({ error: 'must be a number in decimal digits' }).min(1, outside(max)).max(max, outside(max)),
     )
     .default(unlessTold)
     // the API document shows no default of what is preprocessed
     .meta({ override: { default: unlessTold } })
+
+const outside = (max: number) => ({ error: `must be 1 to ${max}` })
 
 /** Keyset pages, newest first. `cursor` is opaque. */
 export const pageQuerySchema = z.strictObject({

@@ -39,9 +39,12 @@ export function contractForError(code: ErrorCode, retryAfterMs: number | null, t
     case 'payload_too_large':
     case 'unsupported_media_type':
     case 'route_not_found':
+    case 'workspace_not_found':
+    case 'workspace_exists':
       return contract(false, [action('fix_request')])
     case 'agent_not_found':
     case 'agent_inactive':
+    case 'agent_exists':
       return contract(false, [action('list_agents', 'GET', '/v1/agents')])
     case 'idempotency_conflict':
       return contract(false, [

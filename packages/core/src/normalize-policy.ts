@@ -1,4 +1,11 @@
-import { DEFAULT_POLICY, type Policy, type PolicyInput, RESOURCE_NAMES, type ResourceName } from '@muster/contracts'
+import {
+  DEFAULT_POLICY,
+  type Policy,
+  type PolicyInput,
+  RESOURCE_NAMES,
+  type ResourceName,
+  type RetryPolicy,
+} from '@muster/contracts'
 
 /** Fills a policy field by field: the command's word, else the agent's, else the default. An omitted field turns nothing off. */
 export function normalizePolicy(agent: PolicyInput | undefined, command: PolicyInput | undefined): Policy {
@@ -8,9 +15,15 @@ export function normalizePolicy(agent: PolicyInput | undefined, command: PolicyI
     ...defined(agent),
     ...defined(command),
     resources: { ...DEFAULT_POLICY.resources, ...defined(agent?.resources), ...defined(command?.resources) },
-    retry: { ...DEFAULT_POLICY.retry, ...defined(agent?.retry), ...defined(command?.retry) },
+    retry: filledRetry({ ...defined(agent?.retry), ...defined(command?.retry) }),
     ...(named.length === 0 ? {} : { named_resources: [...named] }),
   }
+}
+
+/** A delay that was asked for is not cut short by a bound that nobody asked for. */
+function filledRetry(asked: Partial<RetryPolicy>): RetryPolicy {
+  const retry = { ...DEFAULT_POLICY.retry, ...asked }
+  return { ...retry, max_delay_ms: asked.max_delay_ms ?? Math.max(retry.max_delay_ms, retry.delay_ms) }
 }
 
 /** The fields that the agent or the command asks for by name. */

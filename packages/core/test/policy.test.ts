@@ -1,7 +1,14 @@
 import { DEFAULT_POLICY, POOLS, type Policy, type PolicyInput } from '@muster/contracts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { classKeyOf, classPolicyOf, namedFields, normalizePolicy, unsupportedPolicy } from '../src/index.ts'
+import {
+  classKeyOf,
+  classPolicyOf,
+  namedFields,
+  normalizePolicy,
+  retryDelayMs,
+  unsupportedPolicy,
+} from '../src/index.ts'
 
 const place = { workspaceId: 'wsp_1', agentId: 'agt_1', lane: 'main' }
 const keyOf = (policy: Policy, at: Partial<typeof place> = {}) => classKeyOf({ ...place, ...at }, classPolicyOf(policy))
@@ -25,6 +32,15 @@ describe('a policy', () => {
     })
     expect(normalizePolicy(undefined, undefined)).toEqual(DEFAULT_POLICY)
     expect(normalizePolicy({ network_enabled: true }, { network_enabled: false }).network_enabled).toBe(false)
+  })
+
+  test('waits between tries as long as it was told to, unless a shorter bound was asked for too', () => {
+    const day = 86_400_000
+    const waitOf = (agent: PolicyInput, command: PolicyInput) => retryDelayMs(normalizePolicy(agent, command).retry, 1)
+    expect(waitOf({}, { retry: { delay_ms: day } })).toBe(day)
+    expect(waitOf({ retry: { delay_ms: day } }, { retry: { max_attempts: 3 } })).toBe(day)
+    expect(waitOf({ retry: { max_delay_ms: 5 } }, { retry: { delay_ms: day } })).toBe(5)
+    expect(normalizePolicy({}, { retry: { delay_ms: 1 } }).retry).toEqual({ ...DEFAULT_POLICY.retry, delay_ms: 1 })
   })
 
   test('names the resources that anybody asked for, once', () => {

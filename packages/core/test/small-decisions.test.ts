@@ -1,4 +1,4 @@
-import { idPattern, RUN_STATUSES } from '@muster/contracts'
+import { idPattern, RUN_STATUSES, usageSchema } from '@muster/contracts'
 import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import {
@@ -37,6 +37,34 @@ test('usage adds up, in all and by provider and model, with one line for each pa
       expect(pairs).toHaveLength(new Set(reports.map((each) => `${each.provider ?? null}/${each.model ?? null}`)).size)
     }),
   )
+})
+
+test('usage that an agent makes up stays a total that can be read again, whatever it reports and however often', () => {
+  const number = fc.constantFrom(0, 1, Number.MAX_SAFE_INTEGER - 1, Number.MAX_SAFE_INTEGER)
+  const wild = fc.record(
+    {
+      model: fc.integer({ min: 0, max: 200 }).map(String),
+      input_tokens: number,
+      output_tokens: number,
+      cost_usd: fc.constantFrom(0, 0.1, Number.MAX_VALUE),
+    },
+    { requiredKeys: [] },
+  )
+  fc.assert(
+    fc.property(fc.array(wild, { maxLength: 300, size: 'max' }), (reports) => {
+      const total = reports.reduce(addUsage, NO_USAGE)
+      expect(usageSchema.parse(JSON.parse(JSON.stringify(total)))).toEqual(total)
+      expect(total.by_model.length).toBeLessThanOrEqual(65)
+    }),
+  )
+})
+
+test('past 64 models the rest is summed without a name, and nothing is left out', () => {
+  const reports = Array.from({ length: 100 }, (_, index) => ({ provider: 'one', model: `m${index}`, input_tokens: 1 }))
+  const total = [...reports, ...reports].reduce(addUsage, NO_USAGE)
+  expect(total).toMatchObject({ input_tokens: 200, by_model: { length: 65 } })
+  expect(total.by_model.find((line) => line.model === 'm63')).toMatchObject({ input_tokens: 2 })
+  expect(total.by_model.find((line) => line.model === null)).toMatchObject({ provider: null, input_tokens: 72 })
 })
 
 test('adding a report leaves the earlier total as it was', () => {
@@ -84,8 +112,13 @@ test('an id begins with the time in Crockford base 32, and a clock that stands s
   }
 })
 
-test('a run is over exactly where nothing follows', () => {
-  for (const status of RUN_STATUSES) expect(isRunOver(status)).toBe(RUN_LIFECYCLE[status].length === 0)
+test('a run is over for good once it succeeded, failed, timed out or was cancelled, and every other status can still come to an end', () => {
+  const ends = ['succeeded', 'failed', 'timed_out', 'cancelled']
+  expect(RUN_STATUSES.filter(isRunOver)).toEqual(ends)
+  for (const status of RUN_STATUSES) {
+    expect(RUN_LIFECYCLE[status]).toHaveLength(new Set(RUN_LIFECYCLE[status]).size)
+    if (!isRunOver(status)) expect(RUN_LIFECYCLE[status].some((next) => ends.includes(next))).toBe(true)
+  }
 })
 
 test('a pool wants as many workers as carry its runs, none when idle, and one when no worker was ever seen', () => {
@@ -97,6 +130,9 @@ test('a pool wants as many workers as carry its runs, none when idle, and one wh
     [4, 4, 1],
     [5, 4, 2],
     [7, 3.5, 2],
+    [65, 13 / 3, 15],
+    [66, 13 / 3, 16],
+    [1, 1_000_000, 1],
     [1000, null, 1],
   ] as const)
     expect(desiredWorkers(runs, slotsPerWorker)).toBe(wanted)

@@ -51,7 +51,10 @@ export const listTasks = defineRoute({
   query: pageQuerySchema.extend({
     ...FILTERS,
     status: taskStatusSchema.optional(),
-    include_archived: z.stringbool({ truthy: ['true'], falsy: ['false'], case: 'sensitive' }).default(false),
+    include_archived: z
+      .stringbool({ truthy: ['true'], falsy: ['false'], case: 'sensitive' })
+      .default(false)
+      .meta({ override: { type: 'boolean', default: false } }),
   }),
   body: null,
   responses: { 200: { description: 'A page', body: listOf(RESOURCES.task) } },
