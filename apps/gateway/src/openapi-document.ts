@@ -41,8 +41,14 @@ const DOCUMENT: ZodOpenApiObject = {
     },
   },
 }
-/** JSON of any shape is checked by functions, of which no schema can be made: it has its own in `meta`. */
-const OPTIONS: CreateDocumentOptions = { allowEmptySchema: { custom: true } }
+const OPTIONS: CreateDocumentOptions = {
+  // JSON of any shape is checked by functions, of which no schema can be made: it has its own in `meta`
+  allowEmptySchema: { custom: true },
+  // answers gain fields in later versions: a client that takes the document at its word must not refuse them
+  override: ({ jsonSchema, io }) => {
+    if (io === 'output' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
+  },
+}
 
 let built: JsonObject | undefined
 

@@ -77,11 +77,17 @@ export const laneSettingsSchema = z.strictObject({
 })
 export type LaneSettings = z.infer<typeof laneSettingsSchema>
 
+/** Lanes of an agent with settings of their own. One change is one step of the gate, which nobody else may feel. */
+const LANES_MAX = 1000
 /** Zod leaves out a lane of this name without a word. */
 const UNSEEN = '__proto__'
 
 const lanesSchema = z.preprocess(
   (lanes, context) => {
+    if (Object.keys(Object(lanes)).length > LANES_MAX) {
+      context.addIssue({ code: 'custom', message: `more than ${LANES_MAX} lanes` })
+      return {}
+    }
     if (Object.hasOwn(Object(lanes), UNSEEN)) context.addIssue({ code: 'custom', message: SLUG_FAULT, path: [UNSEEN] })
     return lanes
   },

@@ -66,7 +66,7 @@ function stringFault(name: string, value: unknown): string | null {
 
 type Issues = { addIssue: (issue: { code: 'custom'; message: string; path: (string | number)[] }) => void }
 
-function reportFaults(root: JsonValue, context: Issues): void {
+function reportFaults(root: unknown, context: Issues): void {
   const path: (string | number)[] = []
   let left = FAULTS_MAX
 
@@ -76,12 +76,14 @@ function reportFaults(root: JsonValue, context: Issues): void {
     left--
   }
 
-  function look(value: JsonValue): void {
+  function look(value: unknown): void {
     if (path.length > DEPTH_MAX) report(`nested deeper than ${DEPTH_MAX}`)
     else if (typeof value === 'string') {
       if (!isStorable(value)) report('contains NUL or a lone surrogate')
     } else if (typeof value === 'number') {
       if (!Number.isFinite(value)) report('a number too large to be kept')
+    } else if (typeof value === 'bigint') {
+      report('an integer beyond 2^53, which would lose digits: send it as a string')
     } else if (Array.isArray(value)) {
       for (const [index, item] of value.entries()) lookInto(index, item)
     } else if (typeof value === 'object' && value !== null) {
@@ -92,7 +94,7 @@ function reportFaults(root: JsonValue, context: Issues): void {
     }
   }
 
-  function lookInto(place: string | number, item: JsonValue): void {
+  function lookInto(place: string | number, item: unknown): void {
     path.push(place)
     look(item)
     path.pop()

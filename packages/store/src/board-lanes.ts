@@ -5,12 +5,18 @@ import { execute, type Queryable } from './statement.ts'
 const SEEN_MAX = 2000
 const CLASSES_MAX = 100_000
 
+/* The names with something queued are walked one by one, so that none is missed behind a flood of another while there are few. */
 const BUSY = {
   name: 'board_busy_lanes',
-  text: `SELECT r.job_name FROM (
+  text: `WITH RECURSIVE queued (job_name) AS (
+      (SELECT job_name FROM runs WHERE status = 'queued' ORDER BY job_name LIMIT 1)
+      UNION ALL SELECT (SELECT r.job_name FROM runs r WHERE r.status = 'queued' AND r.job_name > q.job_name ORDER BY r.job_name LIMIT 1)
+      FROM queued q WHERE q.job_name IS NOT NULL
+    ) SELECT r.job_name FROM (
       (SELECT job_name, id, false AS unfinished FROM runs ORDER BY id DESC LIMIT ${SEEN_MAX})
       UNION ALL (SELECT job_name, id, true FROM runs WHERE status IN ('running', 'waiting') LIMIT ${SEEN_MAX})
       UNION ALL (SELECT job_name, id, true FROM runs WHERE status = 'queued' ORDER BY offerable_at, id LIMIT ${SEEN_MAX})
+      UNION ALL (SELECT job_name, '', true FROM queued WHERE job_name IS NOT NULL LIMIT $1)
     ) r GROUP BY r.job_name ORDER BY bool_or(r.unfinished) DESC, max(r.id) DESC LIMIT $1`,
   row: z.object({ job_name: z.string() }),
 }
@@ -50,19 +56,26 @@ const FACTS = {
       paused: row.paused,
     })),
 }
-const counted = (alias: string, where: string): string =>
-  `CROSS JOIN LATERAL (SELECT count(*)::integer AS ${alias} FROM (
-     SELECT FROM runs r WHERE r.job_name = n.job_name AND ${where} LIMIT n.most) x) ${alias}`
+/* In the order of the index by name, as the pages are: whatever a lane holds, nothing else is read. */
+const newest = (status: string): string =>
+  `(SELECT r.id, r.task_id FROM runs r WHERE r.status = '${status}' AND r.job_name BETWEEN n.job_name AND n.job_name
+     ORDER BY r.job_name DESC, r.id DESC LIMIT n.most)`
 const COUNTS = {
   name: 'board_lane_counts',
-  text: `SELECT n.job_name, waiting, delayed, active, completed, failed
+  text: `WITH held AS MATERIALIZED (
+      SELECT job_name, count(*) AS active FROM runs WHERE status IN ('running', 'waiting') AND job_name = ANY ($1) GROUP BY job_name
+    ) SELECT n.job_name, waiting, delayed, least(coalesce(held.active, 0), n.most)::integer AS active, completed, failed
     FROM unnest($1::text[], $2::integer[]) AS n (job_name, most)
+    LEFT JOIN held ON held.job_name = n.job_name
     CROSS JOIN LATERAL (
       SELECT count(*) FILTER (WHERE NOT x.scheduled)::integer AS waiting, count(*) FILTER (WHERE x.scheduled)::integer AS delayed
-      FROM (SELECT r.scheduled FROM runs r WHERE r.job_name = n.job_name AND r.status = 'queued' LIMIT n.most) x) queued
-    ${counted('active', `r.status IN ('running', 'waiting')`)}
-    ${counted('completed', `r.status IN ('succeeded', 'cancelled')`)}
-    ${counted('failed', `r.status IN ('failed', 'timed_out') AND EXISTS (SELECT FROM tasks t WHERE t.id = r.task_id AND t.run_id = r.id AND t.status = 'dead_letter')`)}`,
+      FROM (SELECT r.scheduled FROM runs r WHERE r.status = 'queued' AND r.job_name BETWEEN n.job_name AND n.job_name
+        ORDER BY r.job_name, r.id LIMIT n.most) x) queued
+    CROSS JOIN LATERAL (
+      SELECT least(count(*), n.most)::integer AS completed FROM (${newest('succeeded')} UNION ALL ${newest('cancelled')}) x) completed
+    CROSS JOIN LATERAL (
+      SELECT least(count(*), n.most)::integer AS failed FROM (${newest('failed')} UNION ALL ${newest('timed_out')}) x
+      WHERE (SELECT t.run_id = x.id AND t.status = 'dead_letter' FROM tasks t WHERE t.id = x.task_id)) failed`,
   row: z.object({
     job_name: z.string(),
     waiting: z.int(),
@@ -77,7 +90,10 @@ const COUNTS = {
 export type BoardLane = z.infer<typeof FACTS.row>
 export type LaneCounts = Pick<z.infer<typeof COUNTS.row>, 'waiting' | 'delayed' | 'active' | 'completed' | 'failed'>
 
-/** Lanes with unfinished runs first, then those that were used last; O(1) in the number of runs. */
+/**
+ * Lanes with unfinished runs first, then those that were used last; O(1) in the number of runs. Where `limit` has room for all lanes with
+ * queued runs none of them is missing.
+ */
 export const busyLanes = async (on: Queryable, limit: number): Promise<readonly string[]> =>
   (await execute(on, BUSY, [limit])).map((row) => row.job_name)
 
@@ -89,7 +105,7 @@ export const findLanes = async (on: Queryable, text: string, limit: number): Pro
 export const boardLanes = (on: Queryable, names: readonly string[]): Promise<readonly BoardLane[]> =>
   names.length === 0 ? Promise.resolve([]) : execute(on, FACTS, [names])
 
-/** The runs of each lane by state, each counted up to its bound. `failed` are dead letters: requeued ones no longer count. */
+/** The runs of each lane by state, each counted up to its bound. `failed` are the dead letters among as many of the newest failed. */
 export async function laneCounts(
   on: Queryable,
   bounds: ReadonlyMap<string, number>,

@@ -1,8 +1,6 @@
 import { ERROR_CODES, type Problem } from '@muster/contracts'
 import { AppError, contractForError } from '@muster/core'
 
-const RETRY_DEFAULT_MS = 1000
-
 /**
  * Translates whatever was thrown into RFC 9457 `application/problem+json`: an error that is not ours tells nothing of itself.
  * `taskId`: of the task that the request was about.
@@ -11,8 +9,9 @@ export function problemOf(error: unknown, requestId: string, taskId?: string): P
   const known =
     error instanceof AppError ? error : new AppError('internal_error', 'the request failed here; its id is in the log')
   const { status, title, retryable } = ERROR_CODES[known.code]
-  const waits = status === 429 || status === 503
-  const retryAfterMs = known.retryAfterMs ?? (waits ? RETRY_DEFAULT_MS : null)
+  const contract = contractForError(known.code, known.retryAfterMs, taskId)
+  const waitSeconds = status === 429 || status === 503 ? contract.next_actions[0]?.retry_after_seconds : undefined
+  const retryAfterMs = known.retryAfterMs ?? (waitSeconds === undefined ? null : waitSeconds * 1000)
   return {
     type: `/problems/${known.code}`,
     title,
@@ -24,7 +23,7 @@ export function problemOf(error: unknown, requestId: string, taskId?: string): P
     ...(retryAfterMs === null ? {} : { retry_after_ms: retryAfterMs }),
     ...(known.limit === null ? {} : { limit: known.limit }),
     ...(known.faults.length === 0 ? {} : { errors: [...known.faults] }),
-    agent_contract: contractForError(known.code, retryAfterMs, taskId),
+    agent_contract: contract,
   }
 }
 

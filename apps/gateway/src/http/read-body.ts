@@ -1,4 +1,5 @@
 import { AppError } from '@muster/core'
+import { z } from 'zod'
 import { jsonFaultAt } from './json-fault-at.ts'
 
 const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;|$)/i
@@ -54,10 +55,24 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
+/** As many digits as a double may not hold. */
+const LONG_NUMBER = /\d{16}/
+
+/** An integer that would lose digits becomes a bigint, which no contract takes: it is refused at its place. */
+function exactly(_key: string, value: unknown, ...more: readonly unknown[]): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
+  const source = SOURCE.safeParse(more[0]).data?.source
+  return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value
+}
+
+/** What JSON.parse tells besides, which its type does not name yet. */
+const SOURCE = z.object({ source: z.string() })
+
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return LONG_NUMBER.test(text) ? JSON.parse(text, exactly) : JSON.parse(text)
   } catch (cause) {
+    if (cause instanceof RangeError) throw new AppError('invalid_request', 'the body is nested too deep', { cause })
     const { line, column } = jsonFaultAt(text)
     const detail = `malformed JSON at line ${line}, column ${column}`
     throw new AppError('invalid_request', `the body is ${detail}`, { faults: [{ pointer: '', detail }], cause })
