@@ -70,6 +70,12 @@ export const agentConfigSchema = agentConfigFields.superRefine((config, context)
 })
 export type AgentConfig = z.infer<typeof agentConfigSchema>
 
+/** A config that was checked before it was kept: looked at no deeper than its outermost shape. */
+export const keptAgentConfigSchema = z.custom<AgentConfig>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  { error: 'expected an object' },
+)
+
 export const laneSettingsSchema = z.strictObject({
   concurrency: concurrencySchema.optional(),
   weight: weightSchema.optional(),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** How many items a page may have, in decimal digits alone. */
+/** How many items a page may have at most, in decimal digits alone: where they are large it has fewer, while there is more. */
 export const limitSchema = ({ max, unlessTold }: { readonly max: number; readonly unlessTold: number }) =>
   z
     .preprocess(
@@ -9,7 +9,7 @@ export const limitSchema = ({ max, unlessTold }: { readonly max: number; readonl
     )
     .default(unlessTold)
     // the API document shows no default of what is preprocessed
-    .meta({ override: { default: unlessTold } })
+    .meta({ override: { default: unlessTold, description: 'At most so many; fewer where they are large' } })
 
 const outside = (max: number) => ({ error: `must be 1 to ${max}` })
 

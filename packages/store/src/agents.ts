@@ -4,6 +4,7 @@ import {
   agentSchema,
   type CreateAgent,
   idPattern,
+  keptAgentConfigSchema,
   type PatchAgent,
 } from '@muster/contracts'
 import { AppError, newId } from '@muster/core'
@@ -13,17 +14,19 @@ import type { Database } from './database.ts'
 import { mergeAgentConfig, mergeAgentLimits } from './merge-agent.ts'
 import { type Configured, isDefaultConfig } from './node-config.ts'
 import { ordinaryRead } from './ordinary-read.ts'
-import { type Page, type PageRequest, pageFrom } from './page.ts'
+import type { Page, PageRequest } from './page.ts'
+import { pageOfIds } from './page-of-ids.ts'
 import { execute, executeOne } from './statement.ts'
 import { timestamp } from './timestamp.ts'
 import { transaction } from './transaction.ts'
 
 const COLUMNS =
   'id, workspace_id, key, name, config, limits, weight, active, paused, version, config_version, created_at, updated_at'
+const RESOURCE = agentSchema.extend({ config: keptAgentConfigSchema })
 const ROW = z
   .object({ created_at: timestamp, updated_at: timestamp, config_version: z.int() })
   .loose()
-  .transform(({ config_version, ...agent }) => ({ agent: agentSchema.parse(agent), configVersion: config_version }))
+  .transform(({ config_version, ...agent }) => ({ agent: RESOURCE.parse(agent), configVersion: config_version }))
 
 const INSERT = {
   name: 'insert_agent',
@@ -151,15 +154,14 @@ export async function findAgents(
   return named
 }
 
-export async function listAgents({ prisma }: Database, workspaceId: string, page: PageRequest): Promise<Page<Agent>> {
-  const rows = await ordinaryRead(() =>
-    prisma.agent.findMany({
-      where: { workspaceId, deletedAt: null, ...(page.before === null ? {} : { id: { lt: page.before } }) },
-      orderBy: { id: 'desc' },
-      take: page.limit + 1,
-    }),
-  )
-  return pageFrom(rows, page, (row) => row.id, agentOf)
+export function listAgents(database: Database, workspaceId: string, page: PageRequest): Promise<Page<Agent>> {
+  const where = { workspaceId, deletedAt: null, ...(page.before === null ? {} : { id: { lt: page.before } }) }
+  const { agent } = database.prisma
+  return pageOfIds(database, 'agents', page, {
+    ids: () => agent.findMany({ where, orderBy: { id: 'desc' }, take: page.limit + 1, select: { id: true } }),
+    rows: (ids) => agent.findMany({ where: { ...where, id: { in: ids } } }),
+    itemOf: agentOf,
+  })
 }
 
 /** An id or null, and a key or null: a text in the form of an id never names an agent by key. */
@@ -175,7 +177,7 @@ const whereOne = (workspaceId: string, idOrKey: string) => ({
 type PrismaAgent = NonNullable<Awaited<ReturnType<Database['prisma']['agent']['findFirst']>>>
 
 const agentOf = (row: PrismaAgent): Agent =>
-  agentSchema.parse({
+  RESOURCE.parse({
     id: row.id,
     workspace_id: row.workspaceId,
     key: row.key,

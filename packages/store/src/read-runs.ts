@@ -5,7 +5,8 @@ import { firstIdAt } from './first-id-at.ts'
 import type { Run as RunRow } from './generated/client.ts'
 import { type ListFilter, whereAgent, whereText } from './list-filter.ts'
 import { ordinaryRead } from './ordinary-read.ts'
-import { type Page, type PageRequest, pageFrom } from './page.ts'
+import type { Page, PageRequest } from './page.ts'
+import { pageOfIds } from './page-of-ids.ts'
 import { whereSession } from './read-sessions.ts'
 
 const RESOURCE = runSchema.extend({ metadata: keptObjectSchema, output: keptValueSchema.nullable() })
@@ -35,26 +36,25 @@ export async function listRuns(
 ): Promise<Page<Run>> {
   const session = await whereSession(database, workspaceId, filter.session)
   const { createdAfter, createdBefore } = filter
-  const rows = await ordinaryRead(() =>
-    database.prisma.run.findMany({
-      where: {
-        workspaceId,
-        ...whereAgent(filter.agent),
-        ...whereText('status', filter.status),
-        ...whereText('lane', filter.lane),
-        ...whereText('label', filter.label),
-        ...session,
-        AND: [
-          page.before === null ? {} : { id: { lt: page.before } },
-          createdAfter === undefined ? {} : { id: { gte: firstIdAt('run', createdAfter) } },
-          createdBefore === undefined ? {} : { id: { lt: firstIdAt('run', createdBefore) } },
-        ],
-      },
-      orderBy: { id: 'desc' },
-      take: page.limit + 1,
-    }),
-  )
-  return pageFrom(rows, page, (row) => row.id, runOf)
+  const where = {
+    workspaceId,
+    ...whereAgent(filter.agent),
+    ...whereText('status', filter.status),
+    ...whereText('lane', filter.lane),
+    ...whereText('label', filter.label),
+    ...session,
+    AND: [
+      page.before === null ? {} : { id: { lt: page.before } },
+      createdAfter === undefined ? {} : { id: { gte: firstIdAt('run', createdAfter) } },
+      createdBefore === undefined ? {} : { id: { lt: firstIdAt('run', createdBefore) } },
+    ],
+  }
+  const { run } = database.prisma
+  return pageOfIds(database, 'runs', page, {
+    ids: () => run.findMany({ where, orderBy: { id: 'desc' }, take: page.limit + 1, select: { id: true } }),
+    rows: (ids) => run.findMany({ where: { ...where, id: { in: ids } } }),
+    itemOf: runOf,
+  })
 }
 
 const runOf = (row: RunRow): Run =>

@@ -3,7 +3,8 @@ import type { Database } from './database.ts'
 import type { Task as TaskRow } from './generated/client.ts'
 import { type ListFilter, whereAgent, whereCreated, whereText } from './list-filter.ts'
 import { ordinaryRead } from './ordinary-read.ts'
-import { type Page, type PageRequest, pageFrom } from './page.ts'
+import type { Page, PageRequest } from './page.ts'
+import { newestFirst, pageOfIds } from './page-of-ids.ts'
 import { whereSession } from './read-sessions.ts'
 
 const RESOURCE = taskSchema.extend({ metadata: keptObjectSchema, output: keptValueSchema.nullable() })
@@ -27,7 +28,7 @@ export async function findTasks(
 /** What a list of tasks is narrowed to; archived ones are shown only with `all`. */
 export type TaskFilter = ListFilter & { readonly show: 'unarchived' | 'all' }
 
-/** Two short reads where archived tasks are wanted too, since each has an index of its own; in one snapshot, so that no task is in both or in none. */
+/** Two short reads of ids where archived tasks are wanted too, since each has an index of its own; in one snapshot, so that no task is in both or in none. */
 export async function listTasks(
   database: Database,
   workspaceId: string,
@@ -35,34 +36,41 @@ export async function listTasks(
   page: PageRequest,
 ): Promise<Page<Task>> {
   const session = await whereSession(database, workspaceId, filter.session)
-  const read = (archivedAt: null | { not: null }) =>
-    database.prisma.task.findMany({
-      where: {
-        workspaceId,
-        archivedAt,
-        ...whereAgent(filter.agent),
-        ...whereText('status', filter.status),
-        ...whereText('lane', filter.lane),
-        ...whereText('label', filter.label),
-        ...session,
-        ...whereCreated(filter),
-        ...(page.before === null ? {} : { id: { lt: page.before } }),
-      },
+  const where = {
+    workspaceId,
+    ...whereAgent(filter.agent),
+    ...whereText('status', filter.status),
+    ...whereText('lane', filter.lane),
+    ...whereText('label', filter.label),
+    ...session,
+    ...whereCreated(filter),
+    ...(page.before === null ? {} : { id: { lt: page.before } }),
+  }
+  const { task } = database.prisma
+  const idsOf = (archivedAt: null | { not: null }) =>
+    task.findMany({
+      where: { ...where, archivedAt },
       orderBy: { id: 'desc' },
       take: page.limit + 1,
+      select: { id: true },
     })
-  const rows = await ordinaryRead(async () => {
-    if (filter.show === 'unarchived') return read(null)
-    const both = [read(null), read({ not: null })]
-    const found = await database.prisma.$transaction(both, { isolationLevel: 'RepeatableRead' })
-    return found.flat().sort(newestFirst)
+  return pageOfIds(database, 'tasks', page, {
+    ids: async () => {
+      if (filter.show === 'unarchived') return idsOf(null)
+      const both = [idsOf(null), idsOf({ not: null })]
+      const found = await database.prisma.$transaction(both, { isolationLevel: 'RepeatableRead' })
+      return found
+        .flat()
+        .sort(newestFirst)
+        .slice(0, page.limit + 1)
+    },
+    rows: (ids) =>
+      task.findMany({ where: { ...where, id: { in: ids }, ...(filter.show === 'all' ? {} : { archivedAt: null }) } }),
+    itemOf: taskOf,
   })
-  return pageFrom(rows, page, (row) => row.id, taskOf)
 }
 
 type ShownTask = Omit<TaskRow, 'attachments'>
-
-const newestFirst = (one: ShownTask, other: ShownTask): number => (one.id < other.id ? 1 : -1)
 
 const taskOf = (row: ShownTask): Task =>
   RESOURCE.parse({

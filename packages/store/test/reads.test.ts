@@ -19,6 +19,7 @@ import {
   findTask,
   listAgents,
   listRuns,
+  listTasks,
   listWorkspaces,
   openDatabase,
   patchAgent,
@@ -48,6 +49,53 @@ afterAll(async () => {
 
 const makeWorkspace = async (): Promise<string> =>
   (await createWorkspace(database, { key: newId('workspace').replace('_', '-') })).resource.id
+
+describe('a page of large items', () => {
+  test('is cut where it grows too large, and the pages after it bring the rest, each item once', async () => {
+    const { workspaceId } = road
+    const large = { message: 'm'.repeat(900_000), metadata: { text: 'a'.repeat(100_000) } }
+    const agents: string[] = []
+    for (let n = 0; n < 20; n++) {
+      await road.acceptOne(large)
+      const files = Object.fromEntries(Array.from({ length: 4 }, (_, k) => [`f${k}`, 'x'.repeat(250_000)]))
+      const made = await createAgent(road.database, workspaceId, { key: `large-${n}`, config: { ...CONFIG, files } })
+      agents.push(made.resource.id)
+    }
+    const lists = {
+      runs: (before: string | null) => listRuns(road.database, workspaceId, {}, { limit: 100, before }),
+      tasks: (before: string | null) => listTasks(road.database, workspaceId, { show: 'all' }, { limit: 100, before }),
+      agents: (before: string | null) => listAgents(road.database, workspaceId, { limit: 100, before }),
+    }
+    for (const [name, list] of Object.entries(lists)) {
+      const ids: string[] = []
+      let pages = 0
+      for (let before: string | null = null, more = true; more; pages++) {
+        const page: Awaited<ReturnType<typeof list>> = await list(before)
+        expect(JSON.stringify(page.items).length, name).toBeLessThan(10_000_000)
+        ids.push(...page.items.map((item) => item.id))
+        before = page.next
+        more = before !== null
+      }
+      expect(pages, name).toBeGreaterThan(name === 'tasks' ? 0 : 2)
+      expect(ids, name).toEqual([...new Set(ids)].toSorted().reverse())
+      expect(ids.length, name).toBeGreaterThanOrEqual(20)
+    }
+    expect((await listRuns(road.database, workspaceId, {}, { limit: 1, before: null })).items.length).toBe(1)
+    for (const id of agents) expect(await deleteAgent(road.database, workspaceId, id)).toBe('deleted')
+  })
+
+  test('that compress well is measured by what they are, and one larger than a page is a page', async () => {
+    const { workspaceId, database } = road
+    const ids: string[] = []
+    for (let n = 0; n < 3; n++) ids.push((await road.acceptOne()).run_id)
+    await database.pool.query(`UPDATE runs SET output = to_jsonb(repeat('a', 9000000)) WHERE id = ANY($1)`, [ids])
+    const first = await listRuns(database, workspaceId, {}, { limit: 3, before: null })
+    expect([first.items.map((run) => run.id), first.next]).toEqual([[ids[2]], ids[2]])
+    await database.pool.query('UPDATE runs SET output = NULL WHERE id = ANY($1)', [ids])
+    const whole = await listRuns(database, workspaceId, {}, { limit: 3, before: null })
+    expect(whole.items.map((run) => run.id)).toEqual(ids.toReversed())
+  })
+})
 
 describe('reads of runs and tasks', () => {
   test('an accepted command reads back whole, with the fields that nothing set yet as null', async () => {
@@ -187,7 +235,7 @@ describe('configuration', () => {
   test('a transaction that fails leaves nothing, and its connection can be used again', async () => {
     const workspaceId = await makeWorkspace()
     const { resource: agent } = await createAgent(database, workspaceId, { key: 'a', config: CONFIG })
-    await fresh.query(`update agents set config = '{"runner": "unknown"}' where id = $1`, [agent.id])
+    await fresh.query(`update agents set limits = '[]' where id = $1`, [agent.id])
     for (let round = 0; round < 10; round++)
       await expect(patchAgent(database, workspaceId, 'a', { paused: true })).rejects.toThrow()
     const [row] = await fresh.query('select paused from agents where id = $1', [agent.id])
