@@ -47,6 +47,9 @@ function fromHere({ headers, url }: Request): boolean {
   if (site !== null && site !== 'same-origin' && site !== 'none') return false
   const origin = headers.get('origin')
   if (origin === null) return true
-  const host = headers.get('host') ?? new URL(url).host
-  return URL.canParse(origin) && new URL(origin).host === host
+  if (!URL.canParse(origin)) return false
+  const { protocol, host } = new URL(origin)
+  // a proxy may name the port that the scheme implies
+  const own = `${protocol}//${headers.get('host') ?? new URL(url).host}`
+  return URL.canParse(own) && new URL(own).host === host
 }

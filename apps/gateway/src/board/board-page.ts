@@ -12,7 +12,7 @@ button { font: inherit; padding: .3rem .8rem }`
 /** A page beside Bull Board, with the search box. `body` is HTML. */
 export const boardPage = (title: string, query: string, body: string): string => `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title><style>${STYLE}</style></head>
+<title>${escapeHtml(title)}</title><link rel="icon" href="/admin/queues/static/images/logo.svg"><style>${STYLE}</style></head>
 <body><header><a href="/admin/queues">Queues</a>
 <form action="/admin/queues/search" method="get" role="search">
 <input type="search" name="q" value="${escapeHtml(query)}" placeholder="run id, label, workspace, agent or lane" aria-label="Search" autofocus>
@@ -22,3 +22,6 @@ export const boardPage = (title: string, query: string, body: string): string =>
 /** Where the board shows a lane, or a run in it. */
 export const boardLink = (lane: string, runId?: string): string =>
   `/admin/queues/queue/${encodeURIComponent(lane)}${runId === undefined ? '' : `/${encodeURIComponent(runId)}`}`
+
+/** The page of a run. */
+export const runLink = (runId: string): string => `/admin/queues/runs/${encodeURIComponent(runId)}`

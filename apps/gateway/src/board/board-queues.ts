@@ -1,59 +1,64 @@
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import type { BullBoardQueues, BullBoardRequest } from '@bull-board/api/typings/app'
+import { slugSchema } from '@muster/contracts'
 import type { EngineContext } from '@muster/engine'
-import { type BoardLane, boardLanes, busyLanes, laneCounts } from '@muster/store'
+import { boardLanes, busyLanes, type LaneCounts, laneCounts } from '@muster/store'
+import { z } from 'zod'
+import { decoded } from './bounded-query.ts'
 import { type LaneActions, LaneQueue } from './lane-queue.ts'
+import { PoolQueue } from './pool-queue.ts'
 
 const LANES_MAX = 50
 /** Runs of a state are counted up to this; of the lane that is looked at, up to the second. */
 const COUNTED_MAX = 1000
 const COUNTED_ACTIVE_MAX = 10_000
+const NOTHING: LaneCounts = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0 }
+/** No other text is a lane's name, so that each lane has one. */
+const LANE_PARTS = z.tuple([slugSchema, slugSchema, slugSchema])
 
-/** The queues that one request of the board sees: the lanes with work, the one it asks for, and the pools where Redis answers. */
+/**
+ * The queues that one request of the board sees. One that names a queue in its path sees that one; the list sees the lanes with work, the one
+ * that its page shows, and the pools where Redis answers.
+ */
 export async function boardQueues(
   context: EngineContext,
   actions: LaneActions,
-  request: Pick<BullBoardRequest, 'params' | 'query'>,
+  { params, query }: Pick<BullBoardRequest, 'params' | 'query'>,
 ): Promise<BullBoardQueues> {
-  const asked = askedFor(request)
-  const queues: BullBoardQueues = new Map()
-  for (const lane of await lanesFor(context, asked))
-    queues.set(lane.name, new LaneQueue(context.database.pool, lane, lane.counts, actions))
-  for (const pool of await poolQueues(context)) queues.set(pool.getName(), pool)
-  return queues
+  const named: unknown = params['queueName']
+  if (typeof named === 'string' && isLane(named)) return byName(await namedLane(context, actions, named))
+  if (named !== undefined) return byName((await poolQueues(context)).filter((pool) => pool.getName() === named))
+  const [lanes, pools] = await Promise.all([
+    listedLanes(context, actions, decoded(query['activeQueue'])),
+    poolQueues(context),
+  ])
+  return byName([...lanes, ...pools])
 }
 
-async function lanesFor({ database: { pool } }: EngineContext, asked: string | null) {
+const byName = (queues: readonly (LaneQueue | PoolQueue)[]): BullBoardQueues =>
+  new Map(queues.map((queue) => [queue.getName(), queue]))
+
+const isLane = (name: string): boolean => LANE_PARTS.safeParse(name.split('/')).success
+
+/** Its runs are counted only where the request asks for that: what acts on one run needs no numbers. */
+async function namedLane({ database: { pool } }: EngineContext, actions: LaneActions, name: string) {
+  const counts = async () => (await laneCounts(pool, new Map([[name, COUNTED_ACTIVE_MAX]]))).get(name) ?? NOTHING
+  return (await boardLanes(pool, [name])).map((lane) => new LaneQueue(pool, lane, counts, actions))
+}
+
+async function listedLanes({ database: { pool } }: EngineContext, actions: LaneActions, shown: string | null) {
   const busy = await busyLanes(pool, LANES_MAX)
-  const names = asked === null || !asked.includes('/') || busy.includes(asked) ? busy : [asked, ...busy]
-  const lanes: readonly BoardLane[] = await boardLanes(pool, names)
-  const bounds = new Map(lanes.map(({ name }) => [name, name === asked ? COUNTED_ACTIVE_MAX : COUNTED_MAX]))
+  const names = shown === null || !isLane(shown) || busy.includes(shown) ? busy : [shown, ...busy]
+  const lanes = await boardLanes(pool, names)
+  const bounds = new Map(lanes.map(({ name }) => [name, name === shown ? COUNTED_ACTIVE_MAX : COUNTED_MAX]))
   const counts = await laneCounts(pool, bounds)
-  return lanes.flatMap((lane) => {
-    const known = counts.get(lane.name)
-    return known === undefined ? [] : [{ ...lane, counts: known }]
-  })
+  return lanes.map((lane) => new LaneQueue(pool, lane, async () => counts.get(lane.name) ?? NOTHING, actions))
 }
 
-/** One name by path, else the one that the page shows. */
-function askedFor({ params, query }: Pick<BullBoardRequest, 'params' | 'query'>): string | null {
-  const name: unknown = params['queueName'] ?? query['activeQueue']
-  if (typeof name !== 'string' || name === '') return null
-  try {
-    return decodeURIComponent(name)
-  } catch {
-    return name
-  }
-}
-
-/** Read-only: their jobs carry work to workers and are the gate's alone. Left out while Redis does not answer. */
-async function poolQueues({ gate }: EngineContext): Promise<readonly BullMQAdapter[]> {
+/** Left out while Redis does not answer. */
+async function poolQueues({ gate }: EngineContext): Promise<readonly PoolQueue[]> {
   const answers = await gate.state().then(
     () => gate.connected(100),
     () => false,
   )
-  if (!answers) return []
-  return gate
-    .queues()
-    .map((queue) => new BullMQAdapter(queue, { readOnlyMode: true, description: 'pool: jobs on their way to workers' }))
+  return answers ? gate.queues().map((queue) => new PoolQueue(queue)) : []
 }

@@ -1,23 +1,30 @@
 import { AppError } from '@muster/core'
 import { applyConfiguration, cancelRun, type EngineContext, requeueTask } from '@muster/engine'
-import { patchAgent } from '@muster/store'
+import { type BoardRun, patchAgent } from '@muster/store'
 import { boardState } from './lane-job.ts'
 import type { LaneActions } from './lane-queue.ts'
 
 /** What an operator does on the board, through the same use cases as the API; each is in the log. */
 export function laneActions(context: EngineContext): LaneActions {
+  const requeue = async (run: BoardRun): Promise<void> => {
+    if (!run.current) throw new AppError('invalid_transition', `run ${run.id} was requeued already`)
+    await requeueTask(context, run.task_id)
+    context.log.info({ run_id: run.id, task_id: run.task_id }, 'board: requeue')
+  }
   return {
+    requeue,
+    requeueUnlessMoved: (run) =>
+      requeue(run).catch((error: unknown) => {
+        const moved =
+          error instanceof AppError && (error.code === 'invalid_transition' || error.code === 'task_not_found')
+        if (boardState(run) !== 'failed' || !moved) throw error
+      }),
     async cancel(run) {
       const state = boardState(run)
       if (state === 'completed' || state === 'failed')
         throw new AppError('invalid_transition', `run ${run.id} is over; it goes when its time of retention is over`)
       const outcome = await cancelRun(context, run.id, { code: 'cancelled', reason: 'cancelled on the board' })
       context.log.info({ run_id: run.id, outcome }, 'board: cancel')
-    },
-    async requeue(run) {
-      if (!run.current) throw new AppError('invalid_transition', `run ${run.id} was requeued already`)
-      await requeueTask(context, run.task_id)
-      context.log.info({ run_id: run.id, task_id: run.task_id }, 'board: requeue')
     },
     async pause(lane, wanted) {
       const limits = { lanes: { [lane.lane]: { paused: wanted === 'paused' } } }

@@ -36,15 +36,15 @@ export function laneJob(run: BoardRun, actions: RunActions): QueueJob {
 }
 
 function jobJson(run: BoardRun): QueueJobJson {
-  const { failure, not_before, queued_at, priority, max_attempts } = run
-  const delay = run.scheduled && not_before !== null ? Math.max(0, not_before.getTime() - queued_at.getTime()) : 0
+  const { failure, not_before, accepted_at, priority, max_attempts } = run
+  // the board adds it to the timestamp
+  const delay = run.scheduled && not_before !== null ? Math.max(0, not_before.getTime() - accepted_at.getTime()) : 0
   return {
     id: run.id,
     name: run.label ?? run.agent_key,
     progress: run.progress?.percent ?? run.progress?.text ?? 0,
     attemptsMade: run.attempt_number,
-    // a run that is tried again was queued anew after its first start
-    timestamp: Math.min(queued_at.getTime(), run.started_at?.getTime() ?? Number.POSITIVE_INFINITY),
+    timestamp: accepted_at.getTime(),
     processedOn: run.started_at?.getTime() ?? null,
     finishedOn: run.ended_at?.getTime() ?? null,
     processedBy: run.node_id,

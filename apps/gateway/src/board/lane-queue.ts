@@ -1,24 +1,28 @@
 import { BaseAdapter } from '@bull-board/api/dist/queueAdapters/base.js'
 import type { JobCounts, JobStatus, QueueJob, QueueMetrics, Status } from '@bull-board/api/typings/app'
+import { runIdSchema } from '@muster/contracts'
 import { AppError } from '@muster/core'
 import {
   type BoardLane,
+  type BoardRun,
   type BoardState,
   boardRuns,
   findBoardRun,
   type LaneCounts,
   type Queryable,
-  readEvents,
 } from '@muster/store'
+import { runLink } from './board-page.ts'
+import { JOBS_PER_PAGE_MAX } from './bounded-query.ts'
+import { eventLines } from './event-lines.ts'
 import { laneJob, type RunActions } from './lane-job.ts'
 
 const STATES = ['waiting', 'delayed', 'active', 'completed', 'failed'] as const satisfies readonly BoardState[]
-const PAGE_MAX = 100
 const LOG_EVENTS = 1000
-const LINE_CHARS = 2000
 const NONE: QueueMetrics = { meta: { count: 0, prevTS: 0, prevCount: 0 }, data: [], count: 0 }
 
 export type LaneActions = RunActions & {
+  /** As `requeue`, of a dead letter as it was read: done when it is none any more. */
+  readonly requeueUnlessMoved: RunActions['requeue']
   readonly pause: (lane: BoardLane, wanted: 'paused' | 'running') => Promise<void>
 }
 
@@ -26,16 +30,16 @@ export type LaneActions = RunActions & {
 export class LaneQueue extends BaseAdapter {
   readonly #on: Queryable
   readonly #lane: BoardLane
-  readonly #counts: LaneCounts
+  readonly #counts: () => Promise<LaneCounts>
   readonly #actions: LaneActions
 
-  constructor(on: Queryable, lane: BoardLane, counts: LaneCounts, actions: LaneActions) {
+  constructor(on: Queryable, lane: BoardLane, counts: () => Promise<LaneCounts>, actions: LaneActions) {
     // of the two kinds the one that has no flows
     super('bull', {
       delimiter: '/',
       allowCompletedRetries: false,
       description: lane.agentId === null ? 'the agent was deleted' : '',
-      externalJobUrl: ({ id }) => ({ displayText: 'Open the run', href: `/admin/queues/runs/${String(id)}` }),
+      externalJobUrl: ({ id }) => ({ displayText: 'Open the run', href: runLink(String(id)) }),
     })
     this.#on = on
     this.#lane = lane
@@ -56,29 +60,30 @@ export class LaneQueue extends BaseAdapter {
   }
 
   async getJobCounts(): Promise<JobCounts> {
-    return { latest: 0, prioritized: 0, 'waiting-children': 0, paused: 0, ...this.#counts }
+    return { latest: 0, prioritized: 0, 'waiting-children': 0, paused: 0, ...(await this.#counts()) }
   }
 
-  async getJobs(statuses: JobStatus[], start = 0, end = PAGE_MAX - 1): Promise<QueueJob[]> {
-    const page = { offset: start, limit: Math.max(0, Math.min(end - start + 1, PAGE_MAX)) }
+  /** Read for a page or for a retry of all: what somebody else requeued since needs nothing more and stops none of the others. */
+  async getJobs(statuses: JobStatus[], start = 0, end = JOBS_PER_PAGE_MAX - 1): Promise<QueueJob[]> {
+    const page = { offset: start, limit: Math.min(end - start + 1, JOBS_PER_PAGE_MAX) }
     const wanted = STATES.filter((state) => statuses.some((status) => String(status) === state))
     const runs = await Promise.all(wanted.map((state) => boardRuns(this.#on, this.#lane.name, state, page)))
-    return runs.flat().map((run) => laneJob(run, this.#actions))
+    return runs.flat().map((run) => laneJob(run, { ...this.#actions, requeue: this.#actions.requeueUnlessMoved }))
   }
 
   /** A run of another lane is not there. */
   async getJob(id: string): Promise<QueueJob | null> {
-    const run = await findBoardRun(this.#on, id)
-    return run === null || run.job_name !== this.#lane.name ? null : laneJob(run, this.#actions)
+    const run = await this.#run(id)
+    return run === null ? null : laneJob(run, this.#actions)
   }
 
   async getJobLogs(id: string): Promise<string[]> {
-    if ((await this.getJob(id)) === null) return []
-    const events = await readEvents(this.#on, id, 0, LOG_EVENTS)
-    return events.map(({ seq, at, type, data }) => {
-      const line = `${seq} ${at} ${type} ${JSON.stringify(data)}`
-      return line.length > LINE_CHARS ? `${line.slice(0, LINE_CHARS)} …` : line
-    })
+    return (await this.#run(id)) === null ? [] : eventLines(this.#on, id, LOG_EVENTS)
+  }
+
+  async #run(id: string): Promise<BoardRun | null> {
+    const run = runIdSchema.safeParse(id).success ? await findBoardRun(this.#on, id) : null
+    return run?.job_name === this.#lane.name ? run : null
   }
 
   async isPaused(): Promise<boolean> {

@@ -1,14 +1,22 @@
 import { createBullBoard } from '@bull-board/api'
-import type { AppControllerRoute, ControllerHandlerReturnType, HookContext } from '@bull-board/api/typings/app'
+import type {
+  AppControllerRoute,
+  BullBoardRequest,
+  ControllerHandlerReturnType,
+  HookContext,
+} from '@bull-board/api/typings/app'
 import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { runIdSchema } from '@muster/contracts'
-import { AppError } from '@muster/core'
+import { AppError, isRunOver } from '@muster/core'
 import type { EngineContext } from '@muster/engine'
+import { findBoardRun } from '@muster/store'
 import { type Context, Hono } from 'hono'
 import { problemOf } from '../http/problem.ts'
 import { boardGuard } from './board-guard.ts'
+import { runLink } from './board-page.ts'
 import { boardQueues } from './board-queues.ts'
+import { boundedQuery } from './bounded-query.ts'
 import { laneActions } from './lane-actions.ts'
 import type { LaneActions } from './lane-queue.ts'
 import { runPage } from './run-page.ts'
@@ -26,20 +34,25 @@ const CHANGES: ReadonlySet<string> = new Set([
 ])
 /** The page of the board asks another host for its letters; the system's own do. */
 const ELSEWHERE = /<link href="https?:[^>]*>/g
-/** Hides the buttons of what is refused, told apart by their icons: promote, reschedule, duplicate, edit, add, empty, obliterate, clean all. */
+/**
+ * Hides the buttons of what is refused, told apart by their icons: promote, reschedule, duplicate, edit, add, empty, obliterate, clean all, pause
+ * all (in the menu that also sorts); and remove where a run is over: there nothing could be edited, or it can be retried.
+ */
 const HIDDEN = `<style>${['corner-up-left', 'clock', 'files', 'pencil'].map((icon) => `button:has(.lucide-${icon})`).join()},
 ${['plus', 'trash-2', 'ban'].map((icon) => `[role=menuitem]:has(.lucide-${icon})`).join()},
-button:has(.lucide-trash-2):not([class*=jobActions] button) { display: none !important }</style></head>`
+[role=menu]:has(.lucide-arrow-up-down) [role=menuitem]:is(:has(.lucide-pause), :has(.lucide-play)),
+button:has(.lucide-trash-2):not([class*=jobActions] button),
+[class*=jobActions]:is(:not(:has(.lucide-pencil)), :has(.lucide-refresh-cw)) button:has(.lucide-trash-2) { display: none !important }</style></head>`
 
 /** Bull Board with its queues read anew for each request. */
 class LiveAdapter extends HonoAdapter {
   readonly #context: EngineContext
   readonly #actions: LaneActions
 
-  constructor(context: EngineContext) {
+  constructor(context: EngineContext, actions: LaneActions) {
     super(serveStatic)
     this.#context = context
-    this.#actions = laneActions(context)
+    this.#actions = actions
   }
 
   /** The board would answer every refusal 500, and tell what any failure says of itself. */
@@ -57,18 +70,24 @@ class LiveAdapter extends HonoAdapter {
       routes.map((route) => ({
         ...route,
         handler: async (request) =>
-          request === undefined
-            ? route.handler()
-            : route.handler({ ...request, queues: await boardQueues(this.#context, this.#actions, request) }),
+          request === undefined || !isOffered(route)
+            ? route.handler(request)
+            : route.handler(await this.#seen(request)),
       })),
     )
     return this
+  }
+
+  async #seen(request: BullBoardRequest): Promise<BullBoardRequest> {
+    const asked = { ...request, query: boundedQuery(request.query) }
+    return { ...asked, queues: await boardQueues(this.#context, this.#actions, asked) }
   }
 }
 
 /** Mounts `/admin/queues`: Bull Board over the lanes and pools, a search page, and a page for each run. */
 export function mountBoard(app: Hono, context: EngineContext, adminToken: string): void {
-  const adapter = new LiveAdapter(context)
+  const actions = laneActions(context)
+  const adapter = new LiveAdapter(context, actions)
   adapter.setBasePath(PLACE)
   createBullBoard({
     queues: [],
@@ -92,7 +111,14 @@ export function mountBoard(app: Hono, context: EngineContext, adminToken: string
     const query = (c.req.query('q') ?? '').trim().slice(0, QUERY_MAX)
     return c.html(await searchPage(context.database.pool, storable(query)))
   })
-  board.get('/runs/:runId', async (c) => answerRun(c, context))
+  board.get('/runs/:runId', async (c) => c.html(await runPage(context, runIdOf(c))))
+  // the board has no button for a run that is active
+  board.post('/runs/:runId/cancel', async (c) => {
+    const run = await findBoardRun(context.database.pool, runIdOf(c))
+    if (run === null) throw new AppError('run_not_found')
+    if (!isRunOver(run.status)) await actions.cancel(run)
+    return c.redirect(runLink(run.id), 303)
+  })
   board.use('*', async (c, next) => {
     await next()
     if (c.res.headers.get('content-type')?.startsWith('text/html') !== true) return
@@ -104,15 +130,18 @@ export function mountBoard(app: Hono, context: EngineContext, adminToken: string
   app.get(`${PLACE}/`, (c) => c.redirect(PLACE))
 }
 
-const refuseOthers = ({ method, route }: HookContext) =>
-  method === 'get' || CHANGES.has(route)
+const isOffered = ({ method, route }: Pick<AppControllerRoute, 'method' | 'route'>): boolean =>
+  method === 'get' || (typeof route === 'string' && CHANGES.has(route))
+
+const refuseOthers = (asked: HookContext) =>
+  isOffered(asked)
     ? { allow: true }
     : { allow: false, status: 405 as const, message: 'Muster does not offer this: its books would not balance' }
 
-async function answerRun(c: Context, context: EngineContext): Promise<Response> {
+function runIdOf(c: Context): string {
   const runId = runIdSchema.safeParse(c.req.param('runId'))
   if (!runId.success) throw new AppError('run_not_found')
-  return c.html(await runPage(context, runId.data))
+  return runId.data
 }
 
 /** Postgres takes no NUL. */

@@ -13,13 +13,16 @@ export type SchemaNode = {
   readonly properties?: Readonly<Record<string, SchemaNode>> | undefined
   readonly required?: readonly string[] | undefined
   readonly additionalProperties?: boolean | SchemaNode | undefined
+  readonly propertyNames?: SchemaNode | undefined
   readonly description?: string | undefined
   readonly format?: string | undefined
   readonly pattern?: string | undefined
   readonly minimum?: number | undefined
+  readonly exclusiveMinimum?: number | undefined
   readonly maximum?: number | undefined
   readonly minLength?: number | undefined
   readonly maxLength?: number | undefined
+  readonly minItems?: number | undefined
   readonly maxItems?: number | undefined
   readonly default?: unknown
 }
@@ -37,13 +40,16 @@ const schemaNode: z.ZodType<SchemaNode> = z.lazy(() =>
     properties: z.record(z.string(), schemaNode).optional(),
     required: z.array(z.string()).optional(),
     additionalProperties: z.union([z.boolean(), schemaNode]).optional(),
+    propertyNames: schemaNode.optional(),
     description: z.string().optional(),
     format: z.string().optional(),
     pattern: z.string().optional(),
     minimum: z.number().optional(),
+    exclusiveMinimum: z.number().optional(),
     maximum: z.number().optional(),
     minLength: z.number().optional(),
     maxLength: z.number().optional(),
+    minItems: z.number().optional(),
     maxItems: z.number().optional(),
     default: z.unknown().optional(),
   }),
