@@ -14,7 +14,10 @@ export type AttachmentFolder = {
 export type AttachmentFolders = {
   /** A new folder with exactly these files, readable by agents. A name that is not one of a file in it throws. */
   open(files: readonly AttachmentFile[]): Promise<AttachmentFolder>
-  /** Deletes folders that a worker left behind, older than `olderThanMs`; answers how many. Keep it above the longest attempt. */
+  /**
+   * Deletes folders that a worker left behind, older than `olderThanMs`; answers how many. Keep it above the longest attempt. What
+   * cannot be deleted now is tried the next time.
+   */
   prune(olderThanMs: number): Promise<number>
 }
 
@@ -51,8 +54,11 @@ export function createAttachmentFolders(root: string): AttachmentFolders {
     for (const name of await readdir(base).catch(() => [])) {
       const found = await stat(join(base, name)).catch(() => null)
       if (found === null || Date.now() - found.mtimeMs <= olderThanMs) continue
-      await rm(join(base, name), { recursive: true, force: true })
-      pruned += 1
+      const removed = await rm(join(base, name), { recursive: true, force: true }).then(
+        () => true,
+        () => false,
+      )
+      if (removed) pruned += 1
     }
     return pruned
   }

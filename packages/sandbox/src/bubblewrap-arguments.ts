@@ -48,6 +48,7 @@ export function bubblewrapArguments(spec: SandboxSpec, layout: Layout): string[]
     ...scratch('/tmp', '1777'),
     ...scratch(HOME, '0755'),
     ...['--size', '4096', '--tmpfs', `${GROUP_MOUNTS}/${layout.marker}`],
+    ...['--remount-ro', `${GROUP_MOUNTS}/${layout.marker}`],
     ...['--ro-bind', layout.nodePath, `${NODE}/node`],
     ...(layout.filesFolder === null ? ['--dir', AGENT_FILES] : ['--ro-bind', layout.filesFolder, AGENT_FILES]),
     ...(spec.attachmentsFolder === null ? [] : ['--ro-bind', spec.attachmentsFolder, ATTACHMENTS]),

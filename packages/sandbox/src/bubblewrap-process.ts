@@ -55,9 +55,13 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
     exitCode = parsed?.['exit-code'] ?? exitCode
     const childPid = parsed?.['child-pid']
     if (childPid === undefined) return
-    const found = identifyProcess(childPid)
-    initSeen = found === null || found.parentPid === child.pid
-    init = initSeen ? found : null
+    try {
+      const found = identifyProcess(childPid)
+      initSeen = found === null || found.parentPid === child.pid
+      init = initSeen ? found : null
+    } catch {
+      // It could not be looked at: then it is found by its group.
+    }
     named.resolve()
   }
 
@@ -66,7 +70,6 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
     // A monitor that was killed leaves the pipe to an init that may wait for it forever.
     if (signal === null) await statusRead
     if (init !== null) {
-      killProcess(init)
       await untilGone([init], Number.POSITIVE_INFINITY)
     } else if (!initSeen) {
       const selector = { runId: group.runId, generation: group.generation }
@@ -98,7 +101,8 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
   /** The init, while it is still at work: the program, its child, begins behind the gate, and so inside its limits. */
   async function joinLimits(): Promise<void> {
     await Promise.race([named.promise, child.exit])
-    if (init !== null) await spec.cgroup.join(init.pid)
+    if (init === null) throw new Error('its first process was not seen')
+    await spec.cgroup.join(init.pid)
   }
 
   // By its name the sandbox is found from its first instant, so the owner is asked meanwhile.

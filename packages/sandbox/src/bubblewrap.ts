@@ -66,17 +66,20 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       const host = await describeHost()
       const refusal = unheldDemand(spec.required, host.held)
       if (refusal !== null) return { kind: 'failed', reason: refusal }
-      const [files, opened] = await Promise.allSettled([
+      const [files, opened, kept] = await Promise.allSettled([
         spec.bundleFolder ?? (Object.keys(spec.files).length > 0 ? cache.folderOf(spec.files) : null),
         host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES),
+        host.keep(),
       ])
       if (opened.status === 'rejected') throw opened.reason
       const cgroup = opened.value
       try {
         if (files.status === 'rejected') throw files.reason
+        if (kept.status === 'rejected') throw kept.reason
         return await launch(spec, { host, cgroup, filesFolder: files.value }, confirm)
       } catch (error) {
-        await cgroup.end()
+        // Nothing is in it, and to remove it may take what there is too little of.
+        void cgroup.end()
         throw error
       }
     } catch (error) {
@@ -96,7 +99,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
     })
     watchdog.ensure()
-    const limited = [...limitedBy(host.prlimit, processLimits(spec.resources)), ...spec.command]
+    const limited = [...limitedBy(host.prlimit, processLimits(spec.resources, host.hardLimits)), ...spec.command]
     const filter = openSync(host.filterPath, 'r')
     const child = await spawnChild({
       command: host.bwrap,
@@ -121,10 +124,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       extraPipes: 3,
       files: [filter],
     }).finally(() => closeSync(filter))
-    if (typeof child === 'string') {
-      await cgroup.end()
-      return { kind: 'failed', reason: child }
-    }
+    if (typeof child === 'string') throw new Error(child)
     return await bubblewrapProcess({
       child,
       group: spec.group,
@@ -149,8 +149,8 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
         explain: explainBubblewrap,
         sees: 'host',
         holds: async () => {
-          const { cgroups, held } = await describeHost()
-          return { holds: [...held], missing: cgroups.missing }
+          const { held, missing } = await describeHost()
+          return { holds: [...held], missing }
         },
       }),
   }

@@ -2,13 +2,21 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, normalize } from 'node:path'
 
+export type HeldFolder = {
+  readonly folder: string
+  /** Sees to it that the folder is there and counts as used. Call before each sandbox that is shown it. */
+  keep(): Promise<void>
+}
+
 export type FileCache = {
   /**
    * A folder that holds exactly these files (relative path -> content), readable by everyone and never written again. The
    * same content gives the same folder, in every process that shares the root.
    */
   folderOf(files: Readonly<Record<string, string | Uint8Array>>): Promise<string>
-  /** Deletes folders that nobody asked for in `unusedMs`; answers how many. Keep it above the longest attempt. */
+  /** The same for files that are shown for as long as a worker lives, however long that is. */
+  hold(files: Readonly<Record<string, string | Uint8Array>>): Promise<HeldFolder>
+  /** Deletes folders that nobody asked for in `unusedMs`, each whole or not at all; answers how many. Keep it above the longest attempt. */
   prune(unusedMs: number): Promise<number>
 }
 
@@ -39,9 +47,20 @@ export function createFileCache(root: string): FileCache {
   }
 
   async function folderOf(files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
+    return (await hold(files)).folder
+  }
+
+  async function hold(files: Readonly<Record<string, string | Uint8Array>>): Promise<HeldFolder> {
     const entries = Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1))
     const folder = join(base, hashOf(entries))
-    if (await isThere(folder)) return folder
+    const keep = async () => {
+      if (!(await isThere(folder))) await make(folder, entries)
+    }
+    await keep()
+    return { folder, keep }
+  }
+
+  async function make(folder: string, entries: readonly Entry[]): Promise<void> {
     const draft = join(base, `.draft-${randomUUID()}`)
     await mkdir(draft, { recursive: true, mode: FOLDER_MODE })
     try {
@@ -51,7 +70,6 @@ export function createFileCache(root: string): FileCache {
       await rm(draft, { recursive: true, force: true })
       if (!(await isThere(folder))) throw error
     }
-    return folder
   }
 
   async function prune(unusedMs: number): Promise<number> {
@@ -64,16 +82,25 @@ export function createFileCache(root: string): FileCache {
       )
       if (age <= unusedMs) continue
       touched.delete(folder)
-      await rm(folder, { recursive: true, force: true })
-      pruned += 1
+      // What is half deleted must not pass for a whole folder, not even after a crash.
+      const gone = join(base, `.pruned-${randomUUID()}`)
+      const removed = await rename(folder, gone)
+        .then(() => rm(gone, { recursive: true, force: true }))
+        .then(
+          () => true,
+          () => false,
+        )
+      if (removed) pruned += 1
     }
     return pruned
   }
 
-  return { folderOf, prune }
+  return { folderOf, hold, prune }
 }
 
-function hashOf(entries: readonly (readonly [string, string | Uint8Array])[]): string {
+type Entry = readonly [string, string | Uint8Array]
+
+function hashOf(entries: readonly Entry[]): string {
   const hash = createHash('sha256')
   for (const [path, content] of entries) {
     hash

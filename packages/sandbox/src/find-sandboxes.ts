@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { type HostProcess, type HostProcessStatus, identifyProcess, readProc, readStatus } from './host-process.ts'
 import { parseGroupMarker, type SandboxGroup } from './sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
+import { isScarcity } from './scarcity.ts'
 
 export type GroupSelector =
   /** Every attempt of a run, or those of lower generations. */
@@ -124,7 +125,8 @@ function mountedGroup(pid: number): SandboxGroup | null {
 function tasksOf(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/task`)
-  } catch {
+  } catch (error) {
+    if (isScarcity(error)) throw error
     return []
   }
 }

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
+import { isScarcity } from './scarcity.ts'
 
 /** One process as its start identifies it: a number alone is used again, a number with its start time is not. */
 export type HostProcess = {
@@ -20,12 +21,13 @@ export type HostProcessStatus = {
 const CHUNK_BYTES = 65_536
 const buffer = Buffer.alloc(CHUNK_BYTES)
 
-/** The start of a /proc file (64 KiB at most), or null when the process is gone or not ours to read. */
+/** The start of a /proc file (64 KiB at most), or null when the process is gone or not ours to read. Throws where that cannot be told. */
 export function readProc(path: string): string | null {
   let fd: number
   try {
     fd = openSync(path, 'r')
-  } catch {
+  } catch (error) {
+    if (isScarcity(error)) throw error
     return null
   }
   try {
@@ -36,7 +38,8 @@ export function readProc(path: string): string | null {
       length += read
     }
     return buffer.toString('utf8', 0, length)
-  } catch {
+  } catch (error) {
+    if (isScarcity(error)) throw error
     return null
   } finally {
     closeSync(fd)
@@ -85,13 +88,21 @@ export function identifyProcess(pid: number): IdentifiedProcess | null {
   return { pid, startTime, parentPid: Number(parentPid), image }
 }
 
-/** True when that very process runs no more, whatever runs under its number now. */
-export const isGone = (process: HostProcess): boolean => identifyProcess(process.pid)?.startTime !== process.startTime
-
-/** SIGKILLs that very process; false when it is gone already or may not be killed by this user. */
-export function killProcess(target: HostProcess): boolean {
-  if (isGone(target)) return false
+/** True when that very process runs no more, whatever runs under its number now; false while that cannot be told. */
+export function isGone(process: HostProcess): boolean {
   try {
+    return !isRunning(process)
+  } catch {
+    return false
+  }
+}
+
+const isRunning = ({ pid, startTime }: HostProcess): boolean => identifyProcess(pid)?.startTime === startTime
+
+/** SIGKILLs that very process; false when it is gone already, may not be killed by this user, or cannot be told from another. */
+export function killProcess(target: HostProcess): boolean {
+  try {
+    if (!isRunning(target)) return false
     process.kill(target.pid, 'SIGKILL')
     return true
   } catch {

@@ -1,5 +1,5 @@
 import { lstat, readFile, readlink, stat } from 'node:fs/promises'
-import type { FileCache } from './file-cache.ts'
+import type { FileCache, HeldFolder } from './file-cache.ts'
 
 /** A path of a sandbox: the host's own behind it, read-only, or a link. */
 export type HostPath =
@@ -7,7 +7,12 @@ export type HostPath =
   | { readonly kind: 'link'; readonly target: string; readonly at: string }
 
 /** What shows a sandbox the host's programs and nothing of its data, without and with the host's network. */
-export type HostSystem = { readonly closed: readonly HostPath[]; readonly networked: readonly HostPath[] }
+export type HostSystem = {
+  readonly closed: readonly HostPath[]
+  readonly networked: readonly HostPath[]
+  /** Call before each sandbox: our own files among them may have been pruned since. */
+  keep(): Promise<void>
+}
 
 const TOP_FOLDERS = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32']
 
@@ -39,9 +44,14 @@ export async function describeHostSystem(cache: FileCache, account: AgentAccount
   const loader = await readFile('/etc/ld.so.cache').catch(() => null)
   const own = etcFiles(account)
   const files = loader === null ? own : { ...own, 'ld.so.cache': loader }
+  const closed = await etcFolder(cache, files, ['alternatives'])
+  const networked = await etcFolder(cache, files, ['alternatives', ...NETWORK_PATHS])
   return {
-    closed: [...programs, ...(await etcFolder(cache, files, ['alternatives']))],
-    networked: [...programs, ...(await etcFolder(cache, files, ['alternatives', ...NETWORK_PATHS]))],
+    closed: [...programs, ...closed.binds],
+    networked: [...programs, ...networked.binds],
+    keep: async () => {
+      await Promise.all([closed.own.keep(), networked.own.keep()])
+    },
   }
 }
 
@@ -58,7 +68,7 @@ async function etcFolder(
   cache: FileCache,
   files: Readonly<Record<string, string | Uint8Array>>,
   paths: readonly string[],
-): Promise<HostPath[]> {
+): Promise<{ readonly own: HeldFolder; readonly binds: readonly HostPath[] }> {
   const places: Record<string, string> = {}
   const binds: HostPath[] = []
   for (const path of paths) {
@@ -67,5 +77,6 @@ async function etcFolder(
     places[found.isDirectory() ? `${path}/.place` : path] = ''
     binds.push(bind(`/etc/${path}`))
   }
-  return [{ kind: 'bind', from: await cache.folderOf({ ...files, ...places }), to: '/etc' }, ...binds]
+  const own = await cache.hold({ ...files, ...places })
+  return { own, binds: [{ kind: 'bind', from: own.folder, to: '/etc' }, ...binds] }
 }

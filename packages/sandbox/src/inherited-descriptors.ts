@@ -1,13 +1,28 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { openSync, readdirSync, readFileSync } from 'node:fs'
 
 const CLOSE_ON_EXEC = 0o2000000
 const HIGHEST = 4096
+
+export type Descriptor = 'pipe' | 'ignore' | number
+
+let shields: { readonly nothing: number; readonly inherited: readonly number[] } | null = null
+
+/** The descriptors of a child: those wanted, and over each that it would inherit from our own parent one of /dev/null. */
+export function shieldedDescriptors(wanted: readonly Descriptor[]): Descriptor[] {
+  shields ??= { inherited: inheritedDescriptors(), nothing: openSync('/dev/null', 'r+') }
+  const descriptors = [...wanted]
+  for (const fd of shields.inherited) {
+    while (descriptors.length < fd) descriptors.push('ignore')
+    if (fd >= wanted.length) descriptors[fd] = shields.nothing
+  }
+  return descriptors
+}
 
 /**
  * The descriptors beyond stdio that this process was itself started with and would hand on to every child. Node marks
  * whatever it opens as closed on exec; what a launcher left open it does not know of, and a sandbox must not get it.
  */
-export function inheritedDescriptors(): readonly number[] {
+function inheritedDescriptors(): readonly number[] {
   const inherited: number[] = []
   for (const name of readdirSync('/proc/self/fd')) {
     const fd = Number(name)

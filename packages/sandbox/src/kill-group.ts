@@ -1,11 +1,12 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import { type GroupSelector, searchSandboxes } from './find-sandboxes.ts'
+import { type GroupSelector, type SandboxSearch, searchSandboxes } from './find-sandboxes.ts'
 import { type HostProcess, isGone, killProcess } from './host-process.ts'
 import type { SandboxUser } from './sandbox-user.ts'
+import { isScarcity } from './scarcity.ts'
 
 export type KillGroupOutcome =
   | { readonly kind: 'gone'; readonly killed: number }
-  /** Something outlived SIGKILL for `timeoutMs`: not ours to kill, or stuck in the kernel. */
+  /** For `timeoutMs` something outlived SIGKILL, not ours to kill or stuck in the kernel, or nobody could be looked for. */
   | { readonly kind: 'alive'; readonly pids: readonly number[] }
 
 export type KillGroupOptions = {
@@ -17,6 +18,8 @@ export type KillGroupOptions = {
 
 /** A process is between two programs for microseconds; longer only if it is stuck, and then it is not starting. */
 const SETTLE_MS = 1_000
+/** How long to wait for descriptors. */
+const BLIND_MS = 20
 
 /**
  * SIGKILLs what is left on this host of the selected sandboxes, whoever started them and whatever state that worker is in,
@@ -28,7 +31,13 @@ export async function killGroup(selector: GroupSelector, options: KillGroupOptio
   const deadline = begun + (options.timeoutMs ?? 5_000)
   const killed = new Set<string>()
   for (;;) {
-    const { found, unsettled } = searchSandboxes(selector, options.user)
+    const search = lookFor(selector, options.user)
+    if (search === null) {
+      if (performance.now() > deadline) return { kind: 'alive', pids: [] }
+      await delay(BLIND_MS)
+      continue
+    }
+    const { found, unsettled } = search
     for (const one of found) if (killProcess(one)) killed.add(`${one.pid}/${one.startTime}`)
     const left = await untilGone(found, deadline)
     if (left.length > 0) return { kind: 'alive', pids: left.map((one) => one.pid) }
@@ -39,13 +48,24 @@ export async function killGroup(selector: GroupSelector, options: KillGroupOptio
   }
 }
 
+/** Null when this process has no means to look. */
+function lookFor(selector: GroupSelector, user: SandboxUser | undefined): SandboxSearch | null {
+  try {
+    return searchSandboxes(selector, user)
+  } catch (error) {
+    if (isScarcity(error)) return null
+    throw error
+  }
+}
+
 /**
- * Waits for processes that were killed; answers those still alive at the deadline (of the monotonic clock, in ms). The init
+ * Kills processes until they are gone; answers those still alive at the deadline (of the monotonic clock, in ms). The init
  * of a pid namespace is gone only after everything in the namespace is.
  */
 export async function untilGone(targets: readonly HostProcess[], deadline: number): Promise<readonly HostProcess[]> {
   let left = targets.filter((one) => !isGone(one))
   for (let turn = 0; left.length > 0 && performance.now() < deadline; turn += 1) {
+    for (const one of left) killProcess(one)
     await (turn < 8 ? nextTurn() : delay(Math.min(turn - 7, 20)))
     left = left.filter((one) => !isGone(one))
   }

@@ -35,6 +35,8 @@ const FIRST_BYTES = 1024
 export function createLineSplitter(bounds: LineBounds): LineSplitter {
   let held = Buffer.alloc(0)
   let length = 0
+  /** Of the line that is held, blanks aside; once it is known nobody looks for it again. */
+  let first: number | undefined
   let skipping = false
 
   function hold(bytes: Uint8Array): void {
@@ -52,6 +54,7 @@ export function createLineSplitter(bounds: LineBounds): LineSplitter {
     const text = ending.cut ? new StringDecoder('utf8').write(bytes) : bytes.toString('utf8')
     const line = { text, bytes: length, ...ending }
     length = 0
+    first = undefined
     if (held.length > bounds.lineBytes) held = Buffer.alloc(0)
     return line
   }
@@ -71,7 +74,8 @@ export function createLineSplitter(bounds: LineBounds): LineSplitter {
       const end = newline === -1 ? chunk.length : newline
       if (!skipping) {
         const piece = chunk.subarray(at, end)
-        const bound = boundOf(firstOf(held.subarray(0, length)) ?? firstOf(piece))
+        first ??= firstOf(piece)
+        const bound = boundOf(first)
         const fits = length + piece.length <= bound
         hold(fits ? piece : piece.subarray(0, bound - length))
         if (!fits) {
@@ -85,8 +89,8 @@ export function createLineSplitter(bounds: LineBounds): LineSplitter {
     return lines
   }
 
-  function boundOf(first: number | undefined): number {
-    return (first === BRACE ? bounds.messageBytes : undefined) ?? bounds.lineBytes
+  function boundOf(byte: number | undefined): number {
+    return (byte === BRACE ? bounds.messageBytes : undefined) ?? bounds.lineBytes
   }
 
   return { push, end: () => (length > 0 ? [take({ cut: false, ended: false })] : []) }

@@ -31,9 +31,13 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
     }
   }
 
+  let led = true
+
   async function untilEmpty(): Promise<SandboxExit> {
     const { code, signal } = await child.exit
     killProcessGroup()
+    // From here on the number may be somebody else's.
+    led = false
     const selector = { runId: group.runId, generation: group.generation }
     await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
     await spec.discard()
@@ -41,13 +45,9 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
   }
 
   const exited = untilEmpty()
-  let ended = false
-  void exited.then(() => {
-    ended = true
-  })
 
   async function kill(): Promise<void> {
-    if (!ended) killProcessGroup()
+    if (led) killProcessGroup()
     await exited
   }
 

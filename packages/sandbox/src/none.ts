@@ -1,4 +1,4 @@
-import { access, chown, mkdir, mkdtemp, readdir, stat } from 'node:fs/promises'
+import { access, chown, mkdir, mkdtemp } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { AttemptLimits } from '@muster/contracts'
 import { blockedAt } from './blocked-path.ts'
@@ -8,6 +8,7 @@ import { folderVariables, type SandboxFolders } from './folder-variables.ts'
 import { heldLimits, unheldDemand } from './held-limits.ts'
 import { reachableNode } from './node-binary.ts'
 import { noneProcess } from './none-process.ts'
+import { removeAbandoned } from './remove-abandoned.ts'
 import { removeTree } from './remove-tree.ts'
 import type { ConfirmStart, ProbeOutcome, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
@@ -34,16 +35,18 @@ const LIMITS: AttemptLimits = {
   privileges: 'not_enforced',
 }
 
+const SCRATCH = 'run-'
 const SETPRIV = '/usr/bin/setpriv'
 
 /** Waits for a line on the third pipe; without one, because the worker is gone, the program does not begin. */
 const GATE = ['/bin/sh', '-c', 'read -r _ <&3 || exit 125; exec 3<&-; exec "$@"', 'sh']
 
-/** Longer than any attempt may last. */
-const ABANDONED_MS = 172_800_000
-
 type NoneHost = { readonly nodePath: string; readonly launcher: readonly string[] }
-type Prepared = NoneHost & { readonly scratch: string; readonly folders: SandboxFolders }
+type Prepared = NoneHost & {
+  readonly scratch: string
+  readonly folders: SandboxFolders
+  readonly discard: () => Promise<void>
+}
 
 /**
  * Runs each agent as a plain child process: for hosts that isolate whole workers, and for development. It promises a clean
@@ -61,7 +64,7 @@ export function createNone(options: NoneOptions): Sandbox {
   function describeHost(): Promise<NoneHost> {
     host ??= (async () => {
       await mkdir(scratchRoot, { recursive: true, mode: 0o755 })
-      await removeAbandoned(scratchRoot)
+      await removeAbandoned(scratchRoot, SCRATCH)
       return {
         nodePath: await reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
         launcher: await access(SETPRIV).then(
@@ -80,7 +83,13 @@ export function createNone(options: NoneOptions): Sandbox {
     const refusal = unheldDemand(spec.required, new Set())
     if (refusal !== null) return { kind: 'failed', reason: refusal }
     try {
-      return await launch(spec, await prepare(spec), confirm)
+      const prepared = await prepare(spec)
+      try {
+        return await launch(spec, prepared, confirm)
+      } catch (error) {
+        await prepared.discard()
+        throw error
+      }
     } catch (error) {
       return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
     }
@@ -90,14 +99,15 @@ export function createNone(options: NoneOptions): Sandbox {
     const agent = spec.bundleFolder ?? (await cache.folderOf(spec.files))
     const host = await describeHost()
     // Stands for all that a sandbox would hold in memory: home, temporary files, an empty workspace.
-    const scratch = await mkdtemp(join(scratchRoot, 'run-'))
+    const scratch = await mkdtemp(join(scratchRoot, SCRATCH))
     if (user !== null) await chown(scratch, user.uid, user.gid)
     const workspace = (spec.workspaceAccess === 'none' ? null : spec.workspaceFolder) ?? scratch
-    return { ...host, scratch, folders: { agent, attachments: spec.attachmentsFolder ?? '/nonexistent', workspace } }
+    const folders = { agent, attachments: spec.attachmentsFolder ?? '/nonexistent', workspace }
+    return { ...host, scratch, folders, discard: () => removeTree(scratch).catch(() => undefined) }
   }
 
   async function launch(spec: SandboxSpec, prepared: Prepared, confirm?: ConfirmStart): Promise<StartOutcome> {
-    const { folders, scratch } = prepared
+    const { folders, scratch, discard } = prepared
     const gate = confirm === undefined ? [] : GATE
     const words = [...prepared.launcher, ...gate, ...spec.command.map((argument) => hostPath(argument, folders))]
     const [program = '', ...rest] = words
@@ -121,7 +131,6 @@ export function createNone(options: NoneOptions): Sandbox {
       session: 'own',
       extraPipes: confirm === undefined ? 0 : 1,
     })
-    const discard = () => removeTree(scratch).catch(() => undefined)
     if (typeof child !== 'string') {
       return await noneProcess({ child, group: spec.group, user, confirm, limits: LIMITS, discard })
     }
@@ -146,13 +155,4 @@ function hostPath(argument: string, folders: SandboxFolders): string {
     if (argument.startsWith(`/${name}/`)) return join(folder, argument.slice(name.length + 1))
   }
   return argument
-}
-
-/** Deletes what workers that died left behind. */
-async function removeAbandoned(root: string): Promise<void> {
-  for (const name of await readdir(root)) {
-    const found = await stat(join(root, name)).catch(() => null)
-    if (found === null || Date.now() - found.ctimeMs < ABANDONED_MS) continue
-    await removeTree(join(root, name)).catch(() => undefined)
-  }
 }

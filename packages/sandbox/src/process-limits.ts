@@ -1,6 +1,7 @@
 import type { Resources } from '@muster/contracts'
+import type { HardLimits, ProcessLimitName } from './hard-limits.ts'
 
-export type ProcessLimit = { readonly name: 'core' | 'fsize' | 'nofile'; readonly value: number }
+export type ProcessLimit = { readonly name: ProcessLimitName; readonly value: number }
 
 const OPEN_FILES_MAX = 16_384
 /** Not 0: a kernel that pipes its dumps to a program does so at 0, and only at 1 does not. No dump fits into a byte. */
@@ -8,14 +9,15 @@ const CORE_BYTES = 1
 
 const MIB = 1024 * 1024
 
-/** What each process of a sandbox may at most, as a second fence behind the limits of the whole. */
-export function processLimits(resources: Resources): readonly ProcessLimit[] {
-  return [
+/** What each process of a sandbox may at most, as a second fence behind the limits of the whole; `hard` is as high as it gets. */
+export function processLimits(resources: Resources, hard: HardLimits): readonly ProcessLimit[] {
+  const wanted: readonly ProcessLimit[] = [
     { name: 'core', value: CORE_BYTES },
     // A little more than the limit, so that one large file passes it visibly.
     { name: 'fsize', value: (resources.disk_mb + 1) * MIB },
     { name: 'nofile', value: OPEN_FILES_MAX },
   ]
+  return wanted.map(({ name, value }) => ({ name, value: Math.min(value, hard[name] ?? value) }))
 }
 
 /** The words to put before a command so that it starts under these limits; `prlimit` is the host's own. */

@@ -17,6 +17,8 @@ export type StderrReading = {
 }
 
 const TAIL_CHARACTERS = 2_000
+/** What a read costs of the events that an agent may make, whatever comes of it. */
+const READ_COUNT = 1
 
 /** Every line of stderr is a log line; those of one chunk make one event. */
 export function readAgentStderr({ bounds, offer }: StderrReading): StderrReader {
@@ -25,11 +27,11 @@ export function readAgentStderr({ bounds, offer }: StderrReading): StderrReader 
   let tail = ''
 
   async function take(lines: readonly Line[]): Promise<void> {
-    if (lines.length === 0) return
+    if (lines.length === 0) return offer([], READ_COUNT)
     const text = lines.map((line) => lineText(line)).join('\n')
     tail = `${tail}\n${text}`.slice(-TAIL_CHARACTERS)
     const kept = budget.spend(logEvent('stderr', text), Buffer.byteLength(text))
-    await offer(kept, kept.length)
+    await offer(kept, READ_COUNT)
   }
 
   return {

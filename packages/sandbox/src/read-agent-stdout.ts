@@ -10,7 +10,7 @@ import { mayBeMessage, parseAgentLine } from './parse-agent-line.ts'
 
 export type StdoutReading = {
   readonly bounds: AgentBounds
-  /** `count`: how many messages were read for these, kept or not, and what other lines come to. */
+  /** `count`: how many events these cost to read, kept or not. */
   readonly offer: (events: readonly AgentEvent[], count: number) => Promise<void>
   /** Saves a state and answers its number, or null when nobody wants it any more. */
   readonly save: (state: JsonValue) => Promise<number | null>
@@ -31,6 +31,10 @@ export type StdoutReader = {
 const TYPE_WITHIN = 256
 /** What a line costs of the events that an agent may make; plain lines mostly come many at a time, as one. */
 const LINE_COUNT = 0.05
+/** So much of a message costs as much as a short one, since it is read by the byte. */
+const MESSAGE_BYTES_A_COUNT = 512
+/** What a read costs that no line comes of. */
+const READ_COUNT = 1
 const RESULT_START = /^\s*\{[^{[]*?"type"\s*:\s*"result"/
 
 /** Reads messages and plain lines; neighbouring plain lines of one chunk make one event, in their place between messages. */
@@ -48,7 +52,7 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
     for (const line of lines) {
       const candidate = mayBeMessage(line)
       // What only looks like one is counted too, and each line a little: an agent pays for the work that it makes.
-      count += candidate ? 1 : LINE_COUNT
+      count += candidate ? Math.max(1, line.bytes / MESSAGE_BYTES_A_COUNT) : LINE_COUNT
       const message = candidate ? parseAgentLine(line.text) : null
       if (message === null) takePlain(line)
       else {
@@ -120,7 +124,11 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
   }
 
   return {
-    accept: (chunk) => take(splitter.push(chunk, budget.isSpent && output.isFull ? 'dropped' : 'kept')),
+    accept(chunk) {
+      const lines = splitter.push(chunk, budget.isSpent && output.isFull ? 'dropped' : 'kept')
+      if (lines.length === 0) count += READ_COUNT
+      return take(lines)
+    },
     finish: () => take(splitter.end()),
     collected: () => output.read(),
   }

@@ -25,6 +25,7 @@ export function runAgent(task: AgentTask): AgentExecution {
   const pace = createEventPace(bounds.eventsPerSecond)
   const usage = createUsageTotals()
   const release = createRelease()
+  const emptied = createRelease()
   const ended = new AbortController()
   let verdict: Verdict | null = null
   let stopReason: string | null = null
@@ -46,7 +47,7 @@ export function runAgent(task: AgentTask): AgentExecution {
     slowed ||= waitMs > 0
     if (batch.length > 0) await guarded(() => task.onEvents(batch))
     // One that has ended makes no more.
-    if (waitMs > 0) await release.wait(Promise.race([delay(waitMs), process.exited]))
+    if (waitMs > 0) await release.wait(emptied.wait(delay(waitMs)))
   }
 
   async function guarded<T>(call: () => Promise<T>): Promise<T | undefined> {
@@ -130,6 +131,7 @@ export function runAgent(task: AgentTask): AgentExecution {
   }
 
   async function run(): Promise<AgentOutcome> {
+    void process.exited.then(() => emptied.open())
     void write(task.start)
     const exit = await drainPipes(process, [
       { stream: process.stdout, accept: stdout.accept, finish: stdout.finish },

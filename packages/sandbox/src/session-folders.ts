@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { type ExecFileException, execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { chmod, chown, lstat, mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -22,12 +22,17 @@ export type SessionFolders = {
   remove(name: string): Promise<void>
   /** The names of folders in which nothing was made, removed or renamed at the top for so long. */
   untouched(olderThanMs: number): Promise<readonly string[]>
-  /** Deletes the folders that `replace` moved aside longer ago than `olderThanMs`, and copies cut short; answers how many. */
+  /**
+   * Deletes the folders that `replace` moved aside longer ago than `olderThanMs`, and copies cut short; answers how many. One that
+   * cannot be deleted now, as a zombie may still write there, is tried the next time.
+   */
   removeReplaced(olderThanMs: number): Promise<number>
 }
 
 const PASSABLE = 0o711
 const PRIVATE = 0o700
+/** A line for each file that a zombie may delete while it is copied. */
+const COMPLAINTS_BYTES = 64 * 1024 * 1024
 
 /** Session folders below one root that every worker of the fleet shares. Names are session or run ids; anything else throws. */
 export function createSessionFolders(root: string, user?: SandboxUser): SessionFolders {
@@ -109,14 +114,12 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
     let removed = 0
     for (const name of await readdir(replaced).catch(() => [])) {
       if (Date.now() - Number(name.split('.')[1]) <= olderThanMs) continue
-      await removeTree(join(replaced, name))
-      removed += 1
+      if (await isRemoved(join(replaced, name))) removed += 1
     }
     for (const name of await readdir(copies).catch(() => [])) {
       const found = name.includes('.') ? await lstat(join(copies, name)).catch(() => null) : null
       if (found === null || Date.now() - found.ctimeMs <= olderThanMs) continue
-      await removeTree(join(copies, name))
-      removed += 1
+      if (await isRemoved(join(copies, name))) removed += 1
     }
     return removed
   }
@@ -128,6 +131,13 @@ const isId = (name: string): boolean => idPattern('session').test(name) || idPat
 
 function refuseOtherNames(name: string): void {
   if (!isId(name)) throw new TypeError('not a session or run id')
+}
+
+async function isRemoved(path: string): Promise<boolean> {
+  return await removeTree(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function isTaken(path: string): Promise<boolean> {
@@ -147,20 +157,23 @@ function falseFor(code: string): (error: unknown) => boolean {
 
 /**
  * Null when the copy holds everything that stayed in place while it was made, else what went wrong. Made by the agents' user:
- * whoever still writes there may turn a folder into a link at any time, and must not so be shown what root may read.
+ * whoever still writes there may turn a folder into a link at any time, and must not so be shown what root may read. What an agent
+ * closed to itself is opened first, or one file would keep its session from ever being copied.
  */
-function copyFolder(from: string, to: string, user: SandboxUser | null): Promise<string | null> {
+async function copyFolder(from: string, to: string, user: SandboxUser | null): Promise<string | null> {
+  await runAs(user, '/bin/chmod', ['-Rf', 'u+rX', '--', from])
+  const { error, stderr } = await runAs(user, '/bin/cp', ['-a', '--reflink=auto', '--', `${from}/.`, to])
+  const faults = stderr.split('\n').filter((line) => line !== '' && !line.endsWith('No such file or directory'))
+  // What a zombie deletes while it is read is no fault of the copy.
+  if (error === null || (error.code === 1 && faults.length === 0)) return null
+  return faults[0] ?? error.message
+}
+
+type Ended = { readonly error: ExecFileException | null; readonly stderr: string }
+
+function runAs(user: SandboxUser | null, program: string, words: readonly string[]): Promise<Ended> {
+  const options = { env: { LC_ALL: 'C' }, cwd: '/', maxBuffer: COMPLAINTS_BYTES, ...(user ?? {}) }
   return new Promise((resolve) => {
-    execFile(
-      '/bin/cp',
-      ['-a', '--reflink=auto', '--', `${from}/.`, to],
-      { env: { LC_ALL: 'C' }, cwd: '/', ...(user ?? {}) },
-      (error, _stdout, stderr) => {
-        const faults = stderr.split('\n').filter((line) => line !== '' && !line.endsWith('No such file or directory'))
-        // What a zombie deletes while it is read is no fault of the copy.
-        if (error === null || (error.code === 1 && faults.length === 0)) resolve(null)
-        else resolve(faults[0] ?? error.message)
-      },
-    )
+    execFile(program, words, options, (error, _stdout, stderr) => resolve({ error, stderr }))
   })
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { isMainThread } from 'node:worker_threads'
-import { inheritedDescriptors } from './inherited-descriptors.ts'
+import { type Descriptor, shieldedDescriptors } from './inherited-descriptors.ts'
 import type { SandboxUser } from './sandbox-user.ts'
 
 export type ChildSpec = {
@@ -32,11 +32,16 @@ export type Child = {
 }
 
 const AGENT_UMASK = 0o022
+/** What it takes to spawn beside the pipes, and a little more for other threads. */
+const SPAWNING_DESCRIPTORS = 6
 
 /** Starts a program once it carries its name, or answers why it did not start. */
 export async function spawnChild(spec: ChildSpec): Promise<Child | string> {
   // The signal that a child gets when its parent dies is sent when the parent *thread* ends.
   if (!isMainThread) return 'sandboxes start from the main thread only'
+  const pipes = Array.from({ length: 3 + spec.extraPipes }, (): Descriptor => 'pipe')
+  const scarcity = scarcityOf(2 * pipes.length + SPAWNING_DESCRIPTORS)
+  if (scarcity !== null) return scarcity
   let child: ChildProcess
   // A child inherits the mask of the moment it is forked in; nothing else runs in this thread meanwhile.
   const umask = process.umask(AGENT_UMASK)
@@ -46,7 +51,7 @@ export async function spawnChild(spec: ChildSpec): Promise<Child | string> {
       env: spec.env,
       cwd: spec.folder,
       detached: spec.session === 'own',
-      stdio: descriptorsFor(3 + spec.extraPipes, spec.files ?? []),
+      stdio: shieldedDescriptors([...pipes, ...(spec.files ?? [])]),
       ...(spec.user ?? {}),
     })
   } catch (error) {
@@ -54,12 +59,13 @@ export async function spawnChild(spec: ChildSpec): Promise<Child | string> {
   } finally {
     process.umask(umask)
   }
-  for (const stream of child.stdio) stream?.on('error', () => undefined)
   try {
     await once(child, 'spawn')
   } catch (error) {
     return reasonOf(error)
   }
+  // Not before: a child for whose pipes no descriptors were left has none to listen to.
+  for (const stream of child.stdio) stream?.on('error', () => undefined)
   child.on('error', () => undefined)
   const { pid, stdin, stdout, stderr } = child
   if (pid === undefined || stdin === null || stdout === null || stderr === null) return 'the program has no pipes'
@@ -79,19 +85,20 @@ export async function spawnChild(spec: ChildSpec): Promise<Child | string> {
   }
 }
 
-let shields: { readonly nothing: number; readonly inherited: readonly number[] } | null = null
-
-/** Pipes first, then files; over each descriptor that the child would inherit from our own parent goes one of /dev/null. */
-function descriptorsFor(pipes: number, files: readonly number[]): ('pipe' | 'ignore' | number)[] {
-  shields ??= { inherited: inheritedDescriptors(), nothing: openSync('/dev/null', 'r+') }
-  const descriptors: ('pipe' | 'ignore' | number)[] = Array.from({ length: pipes }, () => 'pipe')
-  descriptors.push(...files)
-  const taken = descriptors.length
-  for (const fd of shields.inherited) {
-    while (descriptors.length < fd) descriptors.push('ignore')
-    if (fd >= taken) descriptors[fd] = shields.nothing
+/**
+ * Why so many descriptors cannot be opened, or null. The pipes of a child for which they run out in the middle stay open for good:
+ * Node forgets them.
+ */
+function scarcityOf(count: number): string | null {
+  const taken: number[] = []
+  try {
+    while (taken.length < count) taken.push(openSync('/dev/null', 'r'))
+    return null
+  } catch (error) {
+    return reasonOf(error)
+  } finally {
+    for (const fd of taken) closeSync(fd)
   }
-  return descriptors
 }
 
 function reasonOf(error: unknown): string {

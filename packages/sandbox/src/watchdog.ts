@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { Socket } from 'node:net'
+import { shieldedDescriptors } from './inherited-descriptors.ts'
 import type { SandboxUser } from './sandbox-user.ts'
 
 export type Watchdog = {
   /** What the name of every sandbox of this worker ends in. */
   readonly token: string
-  /** Sees to it that the watchdog runs. Call before each start. */
+  /** Sees to it that the watchdog runs, and throws where it does not. Call before each start. */
   ensure(): void
 }
 
@@ -49,7 +50,7 @@ export function createWatchdog(user: SandboxUser | null, token: string = randomU
   function ensure(): void {
     if (dog !== null) return
     const child = spawn('/bin/sh', ['-c', SCRIPT], {
-      stdio: ['pipe', 'ignore', 'ignore'],
+      stdio: shieldedDescriptors(['pipe', 'ignore', 'ignore']),
       env: {},
       cwd: '/',
       detached: true,
@@ -60,11 +61,12 @@ export function createWatchdog(user: SandboxUser | null, token: string = randomU
     }
     child.on('error', forget)
     child.on('exit', forget)
+    if (child.pid === undefined || !(child.stdin instanceof Socket)) throw new Error('the watchdog does not start')
     child.stdin.on('error', forget)
     child.stdin.write(`${token}\n${oci?.runtime ?? ''}\n${oci?.states ?? ''}\n`)
     // Neither keeps a worker alive that has nothing else to do.
     child.unref()
-    if (child.stdin instanceof Socket) child.stdin.unref()
+    child.stdin.unref()
     dog = child
   }
 

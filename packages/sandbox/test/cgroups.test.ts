@@ -37,6 +37,18 @@ describe('what bounds a sandbox', () => {
     expect(lines(1)).toContain('cpu.cfs_quota_us=50000')
   })
 
+  it('is never looser than the policy says, and refused where it would be', () => {
+    const settingsOf = (version: 1 | 2, over: Partial<typeof RESOURCES>) =>
+      (['cpu', 'pids'] as const).flatMap((name) => cgroupSettings(version, name, { ...RESOURCES, ...over }, 1))
+    expect(settingsOf(2, { cpu: 0.002 })[0]?.value).toBe('1000 500000')
+    expect(settingsOf(1, { cpu: 0.002 }).map((one) => one.value)).toEqual(['500000', '1000', '17'])
+    expect(settingsOf(2, { cpu: 1024, pids: 4_194_304 }).map((one) => one.value)).toEqual([
+      '102400000 100000',
+      '4194304',
+    ])
+    expect(() => settingsOf(2, { cpu: 0.0005 })).toThrow('less than can be held')
+  })
+
   it('holds nothing when it is hidden', async () => {
     expect([...(await openCgroups({ mode: 'hidden' })).resources]).toEqual([])
     expect([...(await openCgroups({ hierarchies: [] })).resources]).toEqual([])

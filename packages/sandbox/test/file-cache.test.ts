@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, utimesSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
 import { createFileCache } from '../src/index.ts'
 import { makePlace } from './place.ts'
@@ -39,5 +40,30 @@ describe('the cache of agent files', () => {
     expect(await cache.prune(86_400_000)).toBe(1)
     expect(readFileSync(join(fresh, 'fresh'), 'utf8')).toBe('fresh')
     expect(readFileSync(join(await cache.folderOf({ old: 'old' }), 'old'), 'utf8')).toBe('old')
+  })
+
+  it('keeps what is shown for longer than one sandbox, and makes it again when another worker forgot it', async () => {
+    const cache = createFileCache(root)
+    const held = await cache.hold({ held: 'held' })
+    utimesSync(held.folder, 1, 1)
+    await createFileCache(root).prune(86_400_000)
+    expect(existsSync(held.folder)).toBe(false)
+    await held.keep()
+    expect(readFileSync(join(held.folder, 'held'), 'utf8')).toBe('held')
+    const other = createFileCache(root)
+    utimesSync(held.folder, 1, 1)
+    await (await other.hold({ held: 'held' })).keep()
+    expect(await cache.prune(86_400_000)).toBe(0)
+  })
+
+  it('never shows half of a folder that is being forgotten', async () => {
+    const cache = createFileCache(root)
+    const files = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`f${index}`, '']))
+    const folder = await cache.folderOf(files)
+    utimesSync(folder, 1, 1)
+    const pruning = cache.prune(86_400_000).then(() => 'pruned')
+    for (let state = 'pruning'; state === 'pruning'; state = await Promise.race([pruning, delay(0, 'pruning')]))
+      if (existsSync(folder)) expect(readdirSync(folder)).toHaveLength(500)
+    expect(existsSync(folder)).toBe(false)
   })
 })

@@ -122,7 +122,7 @@ export function isolationContract(sandbox: Sandbox, root: () => string, workspac
       const end = await runToEnd(
         sandbox,
         sh(
-          `${['/tmp', '/dev/shm', '$HOME', '/workspace'].map(fill).join('; ')}; for d in / /dev /etc /run /home /opt /agent; do touch $d/x 2>/dev/null && echo $d; done; true`,
+          `${['/tmp', '/dev/shm', '$HOME', '/workspace'].map(fill).join('; ')}; for d in / /dev /etc /run /run/muster/* /home /opt /agent; do touch $d/x 2>/dev/null && echo $d; done; true`,
         ),
       )
       expect(end.stdout).toBe('full\nfull\nfull\nfull\n')

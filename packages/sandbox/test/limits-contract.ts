@@ -36,6 +36,14 @@ export function limitsContract(sandbox: Sandbox, holds: ReadonlySet<ResourceName
       expect(end).toMatchObject({ stdout: 'child: 137\n', code: 0, breach: { resource: 'memory' } })
     })
 
+    it('may be given the most that a policy can name, and the least cpu', async () => {
+      const most = { cpu: 1024, memory_mb: 4_194_304, pids: 4_194_304, disk_mb: 1_073_741_824 }
+      expect(await runToEnd(sandbox, makeSpec({ resources: most }))).toMatchObject({ code: 0, fault: null })
+      const least = { ...small, cpu: 0.001 }
+      const process = await start(makeSpec({ command: ['sleep', '100'], resources: least }))
+      await process.kill()
+    })
+
     it('is not said to have met a limit when it is merely killed', async () => {
       const run = runKept(await start(bash('kill -9 $$; sleep 1')))
       expect(await run.outcome).toMatchObject({ kind: 'failed', failure: { code: 'agent_exit' } })
@@ -101,6 +109,16 @@ export function limitsContract(sandbox: Sandbox, holds: ReadonlySet<ResourceName
           'a file at the end of a path too long',
           `exec perl -e 'for (1..25) { mkdir "d" x 200; chdir "d" x 200 } open F, ">x"; print F "x" x 40e6; close F; sleep 100'`,
           'too deeply',
+        ],
+        [
+          'files that it holds open more often than anybody can look at',
+          `exec perl -MPOSIX -e 'for (1..6) { next if fork; open F, "</dev/null"; POSIX::dup(fileno F) for 1..16000; sleep 100 } sleep 100'`,
+          'too many to be measured',
+        ],
+        [
+          'a million names of one file',
+          `exec perl -e 'open F, ">f"; close F; for my $d ("a".."z") { mkdir $d; link "f", "$d/$_" for 1..1000 } sleep 100'`,
+          'names',
         ],
         [
           'a million small files',

@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { createOci } from '../src/index.ts'
@@ -65,6 +75,33 @@ describe('an image from a layout on disk', () => {
     const { manifests } = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'))
     appendFileSync(join(layout, 'blobs', ...manifests[0].digest.split(':')), ' ')
     await expect(unpackImage({ layout }, join(place.root, 'unpacked'))).rejects.toThrow('not what its digest says')
+  })
+
+  it('is refused when a layer would write or delete through a link that leads out of it', async () => {
+    const outside = makeFiles('outside', { victim: 'kept' })
+    const linking = makeFiles('linking', { 'etc/name': '1' })
+    symlinkSync(outside, join(linking, 'out'))
+    symlinkSync('etc', join(linking, 'within'))
+    for (const [name, path] of [
+      ['writing', 'out/new'],
+      ['writing-deeper', 'out/deep/er/new'],
+      ['deleting', 'out/.wh.victim'],
+    ] as const) {
+      const layout = makeLayout(`image-${name}`, [linking, makeFiles(name, { [path]: '' })])
+      await expect(unpackImage({ layout }, join(place.root, `escaped-${name}`))).rejects.toThrow(
+        'leads out of its image',
+      )
+      expect(readdirSync(join(place.root, `escaped-${name}`, 'roots'))).toEqual([])
+    }
+    expect(readdirSync(outside)).toEqual(['victim'])
+    const layout = makeLayout('image-within', [linking, makeFiles('inner', { 'within/new': '2' })])
+    expect(existsSync(join(await unpackImage({ layout }, join(place.root, 'inner-cache')), 'etc/name'))).toBe(true)
+  })
+
+  it('loses what a layer takes away, whatever its name', async () => {
+    const named = makeFiles('named', { 'ä ö': '1', kept: '1' })
+    const layout = makeLayout('image-named', [named, makeFiles('unnamed', { '.wh.ä ö': '' })])
+    expect(readdirSync(await unpackImage({ layout }, join(place.root, 'named-cache')))).toEqual(['kept'])
   })
 
   const missing = missingFor('runc')

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { newId } from '@muster/core'
@@ -56,6 +56,19 @@ export function living(marker: string): HostView[] {
     }
   }
   return found
+}
+
+/** The command lines of a user's processes that hold a file open. */
+export function holdersOf(path: string, uid: number): string[] {
+  return living('').flatMap((one) => {
+    if (one.uid !== uid) return []
+    try {
+      const folder = `/proc/${one.pid}/fd`
+      return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`) === path) ? [one.command] : []
+    } catch {
+      return []
+    }
+  })
 }
 
 export function stateOf(pid: number): string {

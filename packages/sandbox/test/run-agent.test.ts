@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { runAgent } from '../src/index.ts'
 import { runKept, START, textOf } from './agent-run.ts'
 import { fakeProcess } from './fake-process.ts'
@@ -225,6 +225,41 @@ describe('back-pressure', () => {
     const pump = setInterval(() => accept(), 1)
     expect((await run.outcome).kind).toBe('succeeded')
     clearInterval(pump)
+  })
+
+  it('remembers nothing of the times that an agent was slowed down', async () => {
+    const fake = fakeProcess()
+    const { exited } = fake.process
+    const watched = vi.spyOn(exited, 'then')
+    const run = runKept(fake.process, { eventsPerSecond: 2_000 })
+    await new Promise((resolve) => setImmediate(resolve))
+    const before = watched.mock.calls.length
+    fake.stdout.write('{"type":"log","text":""}\n'.repeat(2_000))
+    for (let count = 0; count < 50; count += 1) {
+      fake.stdout.write('{"type":"log","text":"x"}\n')
+      await eventually(() => fake.stdout.readableLength === 0, 'it was read')
+    }
+    expect(watched.mock.calls.length).toBe(before)
+    fake.exit()
+    await run.outcome
+    expect(textOf(run.events, 'agent')).toContain('[slowed down')
+  })
+
+  it.each([
+    ['messages, by their length', `{"type":"log","text":"${'x'.repeat(60_000)}"}\n`, 10],
+    ['lines that nobody keeps', 'x\n'.repeat(32_000), 50],
+    ['a line without an end', 'x'.repeat(64_000), 50],
+  ])('slows an agent down that floods it with %s', async (_title, flood, times) => {
+    const fake = fakeProcess()
+    const run = runKept(fake.process, { streamBytes: 0, outputBytes: 0, eventsPerSecond: 20 })
+    for (let count = 0; count < times; count += 1) {
+      fake.stdout.write(flood)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await eventually(() => textOf(run.events, 'agent').includes('[slowed down'), 'it is slowed down')
+    expect(fake.stdout.readableLength + fake.stdout.writableLength).toBeGreaterThan(0)
+    await run.stop()
+    await run.outcome
   })
 
   it('asks for one acceptance at a time', async () => {

@@ -4,11 +4,21 @@ import { join } from 'node:path'
 import { RESOURCE_NAMES } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { DEFAULT_SANDBOX_USER, findSandboxes, killGroup } from '../src/index.ts'
+import { createFileCache, DEFAULT_SANDBOX_USER, findSandboxes, killGroup } from '../src/index.ts'
 import { adapter, missingFor } from './adapters.ts'
 import { attacksContract } from './attacks-contract.ts'
 import { isolationContract } from './isolation-contract.ts'
-import { eventually, living, makePlace, makeSpec, runToEnd, startedProcess, stateOf, uniqueSleep } from './place.ts'
+import {
+  eventually,
+  holdersOf,
+  living,
+  makePlace,
+  makeSpec,
+  runToEnd,
+  startedProcess,
+  stateOf,
+  uniqueSleep,
+} from './place.ts'
 import { startOtherWorker } from './start-other-worker.ts'
 import { syscallsContract } from './syscalls-contract.ts'
 import { takeInitOver } from './take-init-over.ts'
@@ -127,6 +137,11 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
       })
     })
 
+    it('still starts when its own files were not asked for in so long that they are gone', async () => {
+      await createFileCache(cacheRoot).prune(-60_000)
+      expect(await runToEnd(sandbox, sh('cat /etc/passwd >/dev/null; echo here'))).toMatchObject({ stdout: 'here\n' })
+    })
+
     it('refuses to start what names a limit that it cannot hold, and only that', async () => {
       const probe = await sandbox.probe()
       const holds = probe.kind === 'usable' ? probe.holds : []
@@ -154,16 +169,15 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
         const secret = join(place.root, 'secret')
         writeFileSync(secret, 'secret')
         const fd = openSync(secret, 'r')
-        const script =
-          'exec > fds.new; for fd in /proc/$$/fd/*; do echo "$(basename $fd) $(readlink $fd)"; done; mv fds.new fds; sleep 1000'
+        const script = `ls -l /proc/self/fd | sed -n 's/.* \\([0-9]*\\) -> /\\1 /p' > fds.new; mv fds.new fds; sleep 1000`
         const spec = sh(script, { workspaceFolder: workspace, workspaceAccess: 'rw' })
         const worker = await startOtherWorker(name, cacheRoot, spec, [fd, fd])
         try {
           await eventually(() => existsSync(join(workspace, 'fds')), 'the agent looked')
           const links = readFileSync(join(workspace, 'fds'), 'utf8').trim().split('\n')
-          // The lowest are the shell's own: its pipes, its copies, the folder it lists.
-          for (const link of links) expect(link).toMatch(/^1?\d |^\d+ \/dev\/null$/)
+          for (const link of links) expect(link).toMatch(/^[0-2] |^3 \/proc\/\d+\/fd$|^\d+ \/dev\/null$/)
           expect(links.filter((link) => link.includes('secret'))).toEqual([])
+          if (process.getuid?.() === 0) expect(holdersOf(secret, DEFAULT_SANDBOX_USER.uid)).toEqual([])
         } finally {
           await worker.end()
         }

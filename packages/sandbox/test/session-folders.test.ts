@@ -109,6 +109,18 @@ describe('session folders', () => {
     expect(await folders.open(name)).toBe(folder)
   })
 
+  it('are copied with what an agent closed to itself', async () => {
+    const folder = await folders.open(name)
+    const close = 'mkdir closed; echo inner > closed/file; echo outer > file; chmod 0 file closed/file closed'
+    execFileSync('sh', ['-c', close], {
+      cwd: folder,
+      ...(owner === DEFAULT_SANDBOX_USER.uid ? DEFAULT_SANDBOX_USER : {}),
+    })
+    expect(await folders.replace(name)).toEqual({ kind: 'replaced', folder })
+    expect(readFileSync(join(folder, 'file'), 'utf8')).toBe('outer\n')
+    expect(readFileSync(join(folder, 'closed', 'file'), 'utf8')).toBe('inner\n')
+  })
+
   it('are copied, measured and deleted with pipes, sockets, links and names that nobody should open', async () => {
     const folder = await folders.open(name)
     const make = `
@@ -123,7 +135,7 @@ describe('session folders', () => {
     expect(made).toHaveLength(11)
     expect(await folders.replace(name)).toMatchObject({ kind: 'replaced' })
     expect(readdirSync(folder).sort()).toEqual(made)
-    const size = measureFolder(folder, { bytes: 1e9, files: 1_000 }, { pids: [] })
+    const size = measureFolder(folder, { bytes: 1e9, files: 1_000, names: 1_000, held: 0 }, { pids: [] })
     expect(size).toMatchObject({ files: made.length - 1, tooDeep: false })
     expect(size.bytes).toBeLessThan(1e6)
     await folders.remove(name)
@@ -144,6 +156,42 @@ describe('session folders', () => {
     expect(existsSync(folder)).toBe(false)
     expect(readdirSync(outside)).toEqual(['kept'])
   })
+
+  it.skipIf(process.getuid?.() !== 0)('that an agent closed are deleted by a worker that is not root', () => {
+    const remover = new URL('../src/remove-tree.ts', import.meta.url).href
+    const script = `
+      import { chmodSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+      import { removeTree } from '${remover}'
+      const folder = mkdtempSync('/tmp/muster-sandbox-')
+      mkdirSync(folder + '/closed/deeper', { recursive: true })
+      writeFileSync(folder + '/closed/deeper/file', '')
+      chmodSync(folder + '/closed/deeper', 0)
+      chmodSync(folder + '/closed', 0)
+      await removeTree(folder)
+      process.stdout.write(existsSync(folder) ? 'left' : 'gone')`
+    const options = { uid: 64_400, gid: 64_400, encoding: 'utf8' } as const
+    expect(execFileSync(process.execPath, ['--input-type=module', '-e', script], options)).toBe('gone')
+  })
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'that cannot be deleted keep no other from it, and go the next time',
+    async () => {
+      await folders.open(name)
+      for (let round = 0; round < 2; round += 1) await folders.replace(name)
+      const replaced = join(place.root, 'data', 'replaced')
+      const [first = ''] = readdirSync(replaced)
+      const busy = join(replaced, first, 'busy')
+      mkdirSync(busy)
+      execFileSync('/bin/mount', ['-t', 'tmpfs', 'tmpfs', busy])
+      try {
+        expect(await folders.removeReplaced(-1)).toBe(1)
+        expect(readdirSync(replaced)).toEqual([first])
+      } finally {
+        execFileSync('/bin/umount', [busy])
+      }
+      expect(await folders.removeReplaced(-1)).toBe(1)
+    },
+  )
 
   it('that were moved aside are deleted later, and removed ones at once', async () => {
     await folders.open(name)

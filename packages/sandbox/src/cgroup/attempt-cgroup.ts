@@ -3,7 +3,9 @@ import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { codeOf } from '../error-code.ts'
 import { identifyProcess, killProcess } from '../host-process.ts'
+import { isScarcity, patiently } from '../scarcity.ts'
 
 /** What the kernel counted while the group lived. */
 export type CgroupReport = { readonly memoryKills: number }
@@ -33,12 +35,12 @@ export function attemptCgroup(folders: readonly string[], memoryFolder: string |
 
   async function finish(): Promise<CgroupReport> {
     for (let turn = 0; ; turn += 1) {
-      const left = pids().flatMap((pid) => identifyProcess(pid) ?? [])
+      const left = await patiently(() => pids().flatMap((pid) => identifyProcess(pid) ?? []))
       if (left.length === 0) break
       for (const one of left) killProcess(one)
       await (turn < QUICK_TURNS ? nextTurn() : delay(Math.min(turn - QUICK_TURNS + 1, PAUSE_MS_MAX)))
     }
-    const report = { memoryKills: memoryFolder === null ? 0 : memoryKillsBelow(memoryFolder) }
+    const report = { memoryKills: memoryFolder === null ? 0 : await patiently(() => memoryKillsBelow(memoryFolder)) }
     await Promise.all(folders.map(removeCgroup))
     return report
   }
@@ -70,7 +72,7 @@ const writeText = promisify((file: number, text: string, done: (error: Error | n
   write(file, text, done),
 )
 
-/** The processes of a group and of all groups below it; none when it does not exist. */
+/** The processes of a group and of all groups below it; none when it does not exist. Throws where that cannot be told. */
 export function pidsBelow(folder: string): number[] {
   const own = readText(join(folder, 'cgroup.procs')).split('\n').map(Number)
   // A process of another pid namespace has no number here.
@@ -79,11 +81,12 @@ export function pidsBelow(folder: string): number[] {
 
 /** Removes an empty group and the groups below it; one that is busy or gone is left alone. */
 export async function removeCgroup(folder: string): Promise<boolean> {
-  for (const name of foldersIn(folder)) await removeCgroup(join(folder, name))
+  for (const name of await patiently(() => foldersIn(folder))) await removeCgroup(join(folder, name))
   for (let turn = 0; turn < REMOVE_TRIES; turn += 1) {
     const code = await rmdir(folder).then(() => null, codeOf)
     if (code !== 'EBUSY') return code === null
-    if (pidsBelow(folder).some((pid) => identifyProcess(pid) !== null)) return false
+    const isUsed = await patiently(() => pidsBelow(folder).some((pid) => identifyProcess(pid) !== null))
+    if (isUsed) return false
     await delay(Math.min(turn + 1, PAUSE_MS_MAX))
   }
   return false
@@ -102,7 +105,8 @@ const countIn = (text: string): number => Number(/^oom_kill (\d+)$/m.exec(text)?
 function foldersIn(folder: string): string[] {
   try {
     return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
-  } catch {
+  } catch (error) {
+    if (isScarcity(error)) throw error
     return []
   }
 }
@@ -110,11 +114,8 @@ function foldersIn(folder: string): string[] {
 function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
-  } catch {
+  } catch (error) {
+    if (isScarcity(error)) throw error
     return ''
   }
-}
-
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 }

@@ -5,9 +5,23 @@ import type { CgroupResource } from './cgroup-hierarchies.ts'
 export type CgroupSetting = { readonly file: string; readonly value: string; readonly optional?: true }
 
 const PERIOD_US = 100_000
+/** The kernel takes no longer one. */
+const PERIOD_MAX_US = 1_000_000
 /** The kernel takes no less. */
 const QUOTA_MIN_US = 1_000
+/** The kernel takes no more, having no more numbers. */
+const PIDS_MAX = 4_194_304
 const MIB = 1024 * 1024
+
+/** So much time in each period, both in µs; throws for less than the kernel can hold to. */
+export function cpuBound(cpu: number): { readonly quota: number; readonly period: number } {
+  const period = Math.max(PERIOD_US, Math.ceil(QUOTA_MIN_US / cpu))
+  if (period > PERIOD_MAX_US) throw new RangeError(`a limit of ${cpu} cpu is less than can be held`)
+  return { quota: Math.max(QUOTA_MIN_US, Math.round(cpu * period)), period }
+}
+
+/** How many processes and threads there may be, those of the sandbox itself included. */
+export const pidsBound = (pids: number, spareProcesses: number): number => Math.min(PIDS_MAX, pids + spareProcesses)
 
 /**
  * What bounds one resource, in the order to write it. Swap is off where the host accounts for it, so that memory is memory.
@@ -20,19 +34,19 @@ export function cgroupSettings(
   spareProcesses: number,
 ): readonly CgroupSetting[] {
   const bytes = String(resources.memory_mb * MIB)
-  const quota = String(Math.max(QUOTA_MIN_US, Math.round(resources.cpu * PERIOD_US)))
-  if (resource === 'pids') return [{ file: 'pids.max', value: String(resources.pids + spareProcesses) }]
+  if (resource === 'pids') return [{ file: 'pids.max', value: String(pidsBound(resources.pids, spareProcesses)) }]
+  if (resource === 'cpu') {
+    const { quota, period } = cpuBound(resources.cpu)
+    if (version === 2) return [{ file: 'cpu.max', value: `${quota} ${period}` }]
+    return [
+      { file: 'cpu.cfs_period_us', value: String(period) },
+      { file: 'cpu.cfs_quota_us', value: String(quota) },
+    ]
+  }
   if (version === 2) {
-    if (resource === 'cpu') return [{ file: 'cpu.max', value: `${quota} ${PERIOD_US}` }]
     return [
       { file: 'memory.max', value: bytes },
       { file: 'memory.swap.max', value: '0', optional: true },
-    ]
-  }
-  if (resource === 'cpu') {
-    return [
-      { file: 'cpu.cfs_period_us', value: String(PERIOD_US) },
-      { file: 'cpu.cfs_quota_us', value: quota },
     ]
   }
   return [

@@ -85,7 +85,7 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
         usable.map((hierarchy, index) => makeCgroup(folders[index] ?? '', hierarchy, wanted, spareProcesses)),
       )
     } catch (error) {
-      await cgroup.end()
+      void cgroup.end()
       throw error
     }
     // Not before: while the kernel waits for a move it makes no group.

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf } from './attempt-cgroup.ts'
+import { codeOf } from '../error-code.ts'
 import { type CgroupHierarchy, controllerOf } from './cgroup-hierarchies.ts'
 import { cgroupParent } from './cgroup-parent.ts'
 

@@ -16,14 +16,26 @@ const EVERY_MS = 1_000
 const MIB = 1024 * 1024
 const FILES_PER_MB = 64
 const FILES_MIN = 4_096
+const NAMES_PER_FILE = 4
+const HELD_MIN = 65_536
+const HELD_PER_PROCESS = 64
+const HELD_MAX = 262_144
 /** A measure that fails so often in a row says that the limit is not held. */
 const FAILURES_MAX = 5
 
-/** How much a session's folder may hold: so many MiB, and 64 files (4096 at least) for each of them. */
-export const folderBounds = ({ disk_mb }: Resources): FolderBounds => ({
-  bytes: disk_mb * MIB,
-  files: Math.max(FILES_MIN, disk_mb * FILES_PER_MB),
-})
+/**
+ * How much a session's folder may hold: so many MiB, and 64 files (4096 at least) for each of them, with four names each. And how many
+ * files its processes may hold, 65,536 and 64 for each process (262,144 at most): far more than programs do, and few enough to look at all of them.
+ */
+export function folderBounds({ disk_mb, pids }: Resources): FolderBounds {
+  const files = Math.max(FILES_MIN, disk_mb * FILES_PER_MB)
+  return {
+    bytes: disk_mb * MIB,
+    files,
+    names: files * NAMES_PER_FILE,
+    held: Math.min(HELD_MAX, HELD_MIN + pids * HELD_PER_PROCESS),
+  }
+}
 
 /**
  * Measures a folder now, each second that the sandbox lives and after a failure, and kills the sandbox once it holds more than it may. A
@@ -78,8 +90,17 @@ export function boundFolder(process: SandboxProcess, bound: FolderBound): Sandbo
 
 function breachOf(size: FolderSize, bounds: FolderBounds): LimitBreach | null {
   if (size.tooDeep) return { resource: 'disk', detail: 'its workspace is nested too deeply to be measured' }
+  if (size.held > bounds.held) {
+    return {
+      resource: 'disk',
+      detail: `its processes hold more than ${bounds.held} files open, too many to be measured`,
+    }
+  }
   if (size.bytes > bounds.bytes) {
     return { resource: 'disk', detail: `its workspace holds more than the limit of ${bounds.bytes / MIB} MiB` }
+  }
+  if (size.names > bounds.names) {
+    return { resource: 'disk', detail: `its workspace gives its files more than the limit of ${bounds.names} names` }
   }
   if (size.files > bounds.files) {
     return { resource: 'disk', detail: `its workspace holds more than the limit of ${bounds.files} files` }

@@ -1,7 +1,14 @@
-import { type Dir, lstatSync, opendirSync, readdirSync, readlinkSync, type Stats, statSync } from 'node:fs'
+import { type Dir, lstatSync, opendirSync, readdirSync, readlinkSync, type Stats, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-export type FolderBounds = { readonly bytes: number; readonly files: number }
+export type FolderBounds = {
+  readonly bytes: number
+  /** Those of several names count once. */
+  readonly files: number
+  readonly names: number
+  /** How many files all processes of the sandbox hold open or in their memory, each as often as it is held. */
+  readonly held: number
+}
 /** `tooDeep`: something lies at the end of a path longer than the kernel takes, where it cannot be measured. */
 export type FolderSize = FolderBounds & { readonly tooDeep: boolean }
 /** The processes of a sandbox: by their numbers, or as all of the pid namespace that one of them is in. */
@@ -14,20 +21,27 @@ const PATH_BYTES_MAX = 4_096
 /** One character a byte. */
 const BYTES = 'latin1'
 const SLASH = Buffer.from('/')
+const ROOT = 0
 const DELETED = / \(deleted\)$/
+/** The kinds of file system (tmpfs, ramfs, hugetlbfs) whose files lie in memory and count as such. */
+const IN_MEMORY: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6, 0x9584_58f6])
 
 /**
- * What a folder takes of its disk: the blocks of everything below it, and of files on the same disk that are deleted and
- * still held open by a process of the sandbox. Stops as soon as a bound is passed, so that it never takes longer than the bound on files
- * lets it; what vanishes meanwhile counts as nothing. Names are bytes, since an agent may use some that are no text.
+ * What a folder takes of its disk: the blocks of everything below it, and of files outside of memory that are deleted and
+ * still held by a process of the sandbox. Stops as soon as a bound is passed, so that it never takes longer than those on names and
+ * held files let it; what vanishes meanwhile counts as nothing. Names are bytes, since an agent may use some that are no text. The number of a
+ * device says nothing: an overlay gives files another than their folder, and an agent may make parts of some disks that have their own.
  * Synchronous: not for the main thread.
  */
 export function measureFolder(folder: string, bounds: FolderBounds, processes: SandboxPids): FolderSize {
   const linked = new Set<string>()
   let bytes = 0
   let files = 0
+  let names = 0
+  let held = 0
   let tooDeep = false
-  const isWithin = () => bytes <= bounds.bytes && files <= bounds.files && !tooDeep
+  const isWithin = () =>
+    bytes <= bounds.bytes && files <= bounds.files && names <= bounds.names && held <= bounds.held && !tooDeep
 
   function add(found: Stats): void {
     if (found.nlink > 1 && !found.isDirectory()) {
@@ -47,26 +61,31 @@ export function measureFolder(folder: string, bounds: FolderBounds, processes: S
     if (listing === null) continue
     for (let entry = read(listing); entry !== null && isWithin(); entry = read(listing)) {
       const path = Buffer.concat([here, SLASH, Buffer.from(entry.name, BYTES)])
+      names += 1
       tooDeep ||= path.length >= PATH_BYTES_MAX
       const found = tooDeep ? null : attempt(() => lstatSync(path))
-      if (found === null || found.dev !== device) continue
+      if (found === null) continue
       add(found)
       if (found.isDirectory()) waiting.push(path)
     }
     listing.closeSync()
   }
   for (const pid of pidsOf(processes)) {
+    const paths = heldFiles(pid)
+    held += paths.length
     if (!isWithin()) break
-    for (const path of heldFiles(pid)) {
+    for (const path of paths) {
+      if (!isDeleted(path)) continue
       const found = attempt(() => statSync(path))
-      if (found?.nlink !== 0 || found.dev !== device) continue
+      // What root owns is the host's: a program of its that was replaced meanwhile.
+      if (found?.nlink !== 0 || found.uid === ROOT || (found.dev !== device && isInMemory(path))) continue
       const identity = `${found.dev}/${found.ino}`
       if (linked.has(identity)) continue
       linked.add(identity)
       add(found)
     }
   }
-  return { bytes, files, tooDeep }
+  return { bytes, files, names, held, tooDeep }
 }
 
 function pidsOf(processes: SandboxPids): readonly number[] {
@@ -79,16 +98,19 @@ function pidsOf(processes: SandboxPids): readonly number[] {
     .filter((pid) => pid > 0 && namespaceOf(pid) === wanted)
 }
 
-/** The files that a process holds open, or has in its memory, though they are deleted. */
+/** The files that a process holds open or has in its memory. */
 function heldFiles(pid: number): string[] {
   return ['fd', 'map_files'].flatMap((kind) => {
     const folder = `/proc/${pid}/${kind}`
-    const names = attempt(() => readdirSync(folder)) ?? []
-    return names.flatMap((name) => {
-      const path = join(folder, name)
-      return DELETED.test(attempt(() => readlinkSync(path)) ?? '') ? [path] : []
-    })
+    return (attempt(() => readdirSync(folder)) ?? []).map((name) => join(folder, name))
   })
+}
+
+const isDeleted = (path: string): boolean => DELETED.test(attempt(() => readlinkSync(path)) ?? '')
+
+function isInMemory(path: string): boolean {
+  const found = attempt(() => statfsSync(path))
+  return found !== null && IN_MEMORY.has(found.type >>> 0)
 }
 
 const read = (listing: Dir) => attempt(() => listing.readSync())

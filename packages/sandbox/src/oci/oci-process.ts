@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { promisify } from 'node:util'
 import type { AttemptLimits } from '@muster/contracts'
 import { z } from 'zod'
 import type { AttemptCgroup } from '../cgroup/attempt-cgroup.ts'
@@ -15,6 +13,7 @@ import type { ConfirmStart, SandboxExit, SandboxProcess, SandboxSpec, StartOutco
 import type { SandboxUser } from '../sandbox-user.ts'
 import type { Child } from '../spawn-child.ts'
 import { createStdinWriter } from '../stdin-writer.ts'
+import { runCommand } from './run-command.ts'
 
 export type OciContainer = {
   readonly id: string
@@ -39,7 +38,6 @@ export type OciChild = {
 export const OCI_LOG = 'log.json'
 
 const RUNTIME_FAILED = 1
-const run = promisify(execFile)
 const logLineSchema = z.object({ level: z.string(), msg: z.string() })
 
 /** The life of one container: a monitor out here, which is the runtime, and a first process in a pid namespace. */
@@ -55,7 +53,8 @@ export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
     const breach = memoryBreach(await parts.cgroup.end(), spec.resources.memory_mb)
     const complaint = code === RUNTIME_FAILED && !killed ? await complaintIn(container.bundle) : null
     // What is left of it are the runtime's notes and groups of no consequence.
-    await run(container.runtime, ['--root', container.states, 'delete', '--force', container.id]).catch(() => undefined)
+    const forget = ['--root', container.states, 'delete', '--force', container.id]
+    await runCommand(container.runtime, forget).catch(() => undefined)
     await rm(container.bundle, { recursive: true, force: true }).catch(() => undefined)
     return complaint === null
       ? { code, signal, fault: null, breach }

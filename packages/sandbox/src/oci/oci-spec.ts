@@ -1,4 +1,6 @@
+import { cpuBound, pidsBound } from '../cgroup/cgroup-settings.ts'
 import { GROUP_MOUNTS } from '../find-sandboxes.ts'
+import type { HardLimits } from '../hard-limits.ts'
 import type { HostPath } from '../host-system.ts'
 import { MASKED_FILES, MASKED_FOLDERS, READ_ONLY_PATHS } from '../masked-paths.ts'
 import { processLimits } from '../process-limits.ts'
@@ -18,6 +20,7 @@ export type OciLayout = {
   readonly scratchBytes: number
   /** Whether the runtime sets the limits, in the group of this path, or leaves groups alone. */
   readonly cgroupsPath: string | null
+  readonly hardLimits: HardLimits
 }
 
 type OciMount = {
@@ -27,7 +30,6 @@ type OciMount = {
   readonly options: readonly string[]
 }
 
-const PERIOD_US = 100_000
 const MIB = 1024 * 1024
 const UMASK = 0o022
 const SMALL_BYTES = 65_536
@@ -57,7 +59,7 @@ export function ociSpec(spec: SandboxSpec, layout: OciLayout) {
       cwd: PLACES.workspace,
       capabilities: { bounding: none, effective: none, inheritable: none, permitted: none, ambient: none },
       noNewPrivileges: true,
-      rlimits: processLimits(spec.resources).map(({ name, value }) => ({
+      rlimits: processLimits(spec.resources, layout.hardLimits).map(({ name, value }) => ({
         type: `RLIMIT_${name.toUpperCase()}`,
         hard: value,
         soft: value,
@@ -80,10 +82,10 @@ export function ociSpec(spec: SandboxSpec, layout: OciLayout) {
 
 function resourcesOf({ cpu, memory_mb, pids }: SandboxSpec['resources']) {
   return {
-    cpu: { quota: Math.max(1_000, Math.round(cpu * PERIOD_US)), period: PERIOD_US },
+    cpu: cpuBound(cpu),
     // Memory and swap together, which leaves no swap.
     memory: { limit: memory_mb * MIB, swap: memory_mb * MIB },
-    pids: { limit: pids + FIRST_PROCESSES },
+    pids: { limit: pidsBound(pids, FIRST_PROCESSES) },
     devices: [{ allow: false, access: 'rwm' }],
   }
 }

@@ -1,15 +1,16 @@
-import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { access, mkdir, writeFile } from 'node:fs/promises'
+import { access, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { AttemptLimits, ResourceName } from '@muster/contracts'
 import { type Cgroups, openCgroups } from '../cgroup/open-cgroups.ts'
+import { diskBoundMissing } from '../disk/disk-bound.ts'
 import { createFileCache } from '../file-cache.ts'
+import { type HardLimits, readHardLimits } from '../hard-limits.ts'
 import { heldLimits, unheldDemand } from '../held-limits.ts'
-import { describeHostSystem } from '../host-system.ts'
+import { describeHostSystem, type HostSystem } from '../host-system.ts'
 import { reachableNode } from '../node-binary.ts'
 import { probeSandbox } from '../probe-sandbox.ts'
+import { removeAbandoned } from '../remove-abandoned.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from '../sandbox.ts'
 import { groupMarker } from '../sandbox-group.ts'
 import { type SandboxUser, sandboxUserOf } from '../sandbox-user.ts'
@@ -19,6 +20,8 @@ import { boundByRuntime } from './bound-by-runtime.ts'
 import { OCI_LOG, ociProcess } from './oci-process.ts'
 import { FIRST_PROCESSES, ociSpec } from './oci-spec.ts'
 import { prepareRoot, type RootFileSystem, type RootSource } from './root-file-system.ts'
+import { runCommand } from './run-command.ts'
+import { DRAFT } from './unpack-image.ts'
 
 export type OciOptions = {
   /** The pool that it serves. */
@@ -66,9 +69,13 @@ type Dialect = (typeof DIALECTS)[keyof typeof DIALECTS]
 type OciHost = {
   readonly program: string
   readonly dialect: Dialect
+  readonly system: HostSystem
   readonly root: RootFileSystem
   readonly nodePath: string
   readonly cgroups: Cgroups
+  /** Why a limit on disk does not hold here, or null. */
+  readonly unboundDisk: string | null
+  readonly hardLimits: HardLimits
 }
 
 /** Runs each agent in a container of an OCI runtime, as a user of its own and without any capability. Needs root. */
@@ -103,33 +110,50 @@ export function createOci(options: OciOptions): Sandbox {
     const root = await prepareRoot(options.root ?? { kind: 'host' }, system, options.cacheRoot)
     await mkdir(bundles, { recursive: true, mode: 0o700 })
     await mkdir(states, { recursive: true, mode: 0o700 })
+    await removeAbandoned(bundles, '')
+    await removeAbandoned(join(options.cacheRoot, 'roots'), DRAFT)
     await cgroups.removeLeftovers()
     watchdog = createWatchdog(null, token, { runtime: program, states })
-    return { program, dialect, root, nodePath, cgroups }
+    const unboundDisk = diskBoundMissing()
+    return { program, dialect, system, root, nodePath, cgroups, unboundDisk, hardLimits: readHardLimits() }
   }
 
   /** What sandboxes are bound in here; the probe has looked at what the runtime made of its limits. */
   async function held(): Promise<ReadonlySet<ResourceName>> {
-    return new Set([...(bound ?? (await describeHost()).cgroups.resources), 'disk_mb'])
+    const { cgroups, unboundDisk } = await describeHost()
+    const disk: readonly ResourceName[] = unboundDisk === null ? ['disk_mb'] : []
+    return new Set([...(bound ?? cgroups.resources), ...disk])
   }
 
   async function start(spec: SandboxSpec, confirm?: ConfirmStart): Promise<StartOutcome> {
     try {
       const ready = await describeHost()
       const refusal = unheldDemand(spec.required, await held())
-      return refusal === null ? await launch(spec, ready, confirm) : { kind: 'failed', reason: refusal }
+      if (refusal !== null) return { kind: 'failed', reason: refusal }
+      await ready.system.keep()
+      const id = groupMarker(spec.group, token).replaceAll(':', '+')
+      const bundle = join(bundles, `${id}-${randomUUID()}`)
+      try {
+        return await launch(spec, ready, { id, bundle }, confirm)
+      } catch (error) {
+        await rm(bundle, { recursive: true, force: true }).catch(() => undefined)
+        throw error
+      }
     } catch (error) {
       return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
     }
   }
 
-  async function launch(spec: SandboxSpec, ready: OciHost, confirm: ConfirmStart | undefined): Promise<StartOutcome> {
-    if (user === null) return { kind: 'failed', reason: 'an OCI runtime needs a worker that is root' }
+  async function launch(
+    spec: SandboxSpec,
+    ready: OciHost,
+    { id, bundle }: { readonly id: string; readonly bundle: string },
+    confirm: ConfirmStart | undefined,
+  ): Promise<StartOutcome> {
+    if (user === null) throw new Error('an OCI runtime needs a worker that is root')
     const { dialect, program, root, cgroups } = ready
     const marker = groupMarker(spec.group)
     const name = groupMarker(spec.group, token)
-    const id = name.replaceAll(':', '+')
-    const bundle = join(bundles, `${id}-${randomUUID()}`)
     const byRuntime = dialect.limits === 'runtime'
     const config = ociSpec(spec, {
       marker,
@@ -140,13 +164,14 @@ export function createOci(options: OciOptions): Sandbox {
       filesFolder: spec.bundleFolder ?? (await cache.folderOf(spec.files)),
       scratchBytes: Math.min(options.scratchMb ?? 256, spec.resources.disk_mb) * 1024 * 1024,
       cgroupsPath: byRuntime && cgroups.resources.size > 0 ? join('/muster', marker) : null,
+      hardLimits: ready.hardLimits,
     })
     await mkdir(bundle, { mode: 0o700 })
     await writeFile(join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 })
+    watchdog?.ensure()
     const cgroup = byRuntime
       ? cgroups.adopt(spec.group)
       : await cgroups.open(spec.group, spec.resources, dialect.spareProcesses)
-    watchdog?.ensure()
     const log = ['--log', join(bundle, OCI_LOG), '--log-format', 'json']
     const words = [program, '--root', states, ...log, ...dialect.before, 'run', ...dialect.run, '--bundle', bundle, id]
     const child = await spawnChild({
@@ -160,8 +185,8 @@ export function createOci(options: OciOptions): Sandbox {
       extraPipes: 1,
     })
     if (typeof child === 'string') {
-      await cgroup.end()
-      return { kind: 'failed', reason: child }
+      void cgroup.end()
+      throw new Error(child)
     }
     return await ociProcess({
       child,
@@ -188,10 +213,11 @@ export function createOci(options: OciOptions): Sandbox {
         explain: (complaint) => complaint,
         sees: options.root === undefined || options.root.kind === 'host' ? 'host' : 'image',
         holds: async () => {
-          const { cgroups, dialect } = await describeHost()
+          const { cgroups, dialect, unboundDisk } = await describeHost()
           if (dialect.limits === 'runtime' && cgroups.resources.size > 0)
             bound = await boundByRuntime(start, cgroups, FIRST_PROCESSES)
-          return { holds: [...(await held())], missing: cgroups.missing }
+          const missing = unboundDisk === null ? cgroups.missing : [...cgroups.missing, unboundDisk]
+          return { holds: [...(await held())], missing }
         },
       }),
   }
@@ -213,7 +239,7 @@ async function firstProgram(names: readonly string[]): Promise<string | null> {
 
 /** A runtime is known by the first word of what it says of itself, whatever its file is called. */
 async function dialectOf(program: string): Promise<Dialect> {
-  const { stdout } = await promisify(execFile)(program, ['--version'])
+  const { stdout } = await runCommand(program, ['--version'])
   const word = stdout.trimStart().split(/\s/, 1)[0] ?? ''
   const name = (['runc', 'crun', 'runsc'] as const).find((one) => one === word)
   if (name === undefined) throw new Error(`${program} is none of ${Object.keys(DIALECTS).join(', ')}`)

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { GROUP_MOUNTS } from '../find-sandboxes.ts'
 import type { HostPath, HostSystem } from '../host-system.ts'
 import { PLACES } from '../sandbox-places.ts'
-import { unpackImage } from './unpack-image.ts'
+import { DRAFT, unpackImage } from './unpack-image.ts'
 
 /** Where a container's root comes from: the host's own programs, a folder, or an image in an OCI layout on disk. */
 export type RootSource =
@@ -43,7 +43,7 @@ async function mountPoints(paths: readonly HostPath[], cacheRoot: string): Promi
     .slice(0, 40)
   const folder = join(cacheRoot, 'roots', name)
   if (await isThere(folder)) return folder
-  const draft = join(cacheRoot, 'roots', `.draft-${randomUUID()}`)
+  const draft = join(cacheRoot, 'roots', `${DRAFT}${randomUUID()}`)
   for (const path of [...FOLDERS, GROUP_MOUNTS, PLACES.node]) await mkdir(join(draft, path), { recursive: true })
   // runc gives a file system in memory the mode of the folder below it.
   await chmod(join(draft, 'tmp'), 0o1777)

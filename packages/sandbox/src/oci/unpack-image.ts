@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { lstat, mkdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
@@ -20,6 +20,8 @@ const indexSchema = z.object({ manifests: z.array(descriptorSchema) })
 const manifestSchema = z.object({ layers: z.array(descriptorSchema) })
 type Descriptor = z.infer<typeof descriptorSchema>
 
+/** What the names of roots begin with that are not whole yet. */
+export const DRAFT = '.draft-'
 const REFERENCE = 'org.opencontainers.image.ref.name'
 const ARCHITECTURES = new Map([
   ['x64', 'amd64'],
@@ -38,7 +40,7 @@ export async function unpackImage(source: ImageSource, cacheRoot: string): Promi
   const manifest = await manifestOf(source)
   const folder = join(cacheRoot, 'roots', manifest.digest.replace(':', '-'))
   if (await isThere(folder)) return folder
-  const draft = join(cacheRoot, 'roots', `.draft-${randomUUID()}`)
+  const draft = join(cacheRoot, 'roots', `${DRAFT}${randomUUID()}`)
   await mkdir(draft, { recursive: true, mode: 0o755 })
   try {
     const { layers } = manifestSchema.parse(JSON.parse(await readBlob(source, manifest)))
@@ -84,8 +86,10 @@ async function checkedBlob(source: ImageSource, { digest }: Descriptor): Promise
 
 /** First what the layer takes away, then what it brings. */
 async function applyLayer(layer: string, folder: string): Promise<void> {
-  const { stdout } = await run('tar', ['-tf', layer], { maxBuffer: LIST_BYTES })
-  for (const entry of stdout.split('\n')) {
+  const { stdout } = await run('tar', ['--quoting-style=literal', '-tf', layer], { maxBuffer: LIST_BYTES })
+  const entries = stdout.split('\n')
+  await refuseWaysOut(entries, folder)
+  for (const entry of entries) {
     const name = basename(entry)
     if (!name.startsWith(WHITEOUT) || entry.split('/').includes('..')) continue
     const parent = join(folder, dirname(entry))
@@ -95,6 +99,21 @@ async function applyLayer(layer: string, folder: string): Promise<void> {
     } else await rm(join(parent, name.slice(WHITEOUT.length)), { recursive: true, force: true })
   }
   await run('tar', ['-xpf', layer, '-C', folder, '--numeric-owner', `--exclude=${WHITEOUT}*`])
+}
+
+/** An earlier layer may have brought links, and one to a folder of the host would be followed there. */
+async function refuseWaysOut(entries: readonly string[], folder: string): Promise<void> {
+  const root = await realpath(folder)
+  const ways = new Set<string>()
+  for (const entry of entries)
+    for (let way = dirname(entry); way !== '.' && way !== '/' && !ways.has(way); way = dirname(way)) ways.add(way)
+  for (const way of ways) {
+    const found = await lstat(join(root, way)).catch(() => null)
+    if (found?.isSymbolicLink() !== true) continue
+    const end = await realpath(join(root, way)).catch(() => null)
+    if (end === null || !`${end}/`.startsWith(`${root}/`))
+      throw new Error(`a layer writes to ${way}, a link that leads out of its image`)
+  }
 }
 
 const isThere = (path: string): Promise<boolean> =>

@@ -19,8 +19,11 @@ export type Denial = {
 const NEW_NAMESPACES = 0x7e02_0000
 const NEW_TIME_NAMESPACE = 0x80
 
-/** What puts a byte into a terminal's input, its Linux twin, and the two that take a file out of its project's quota. */
-const IOCTLS = [0x5412, 0x541c, 0x401c_5820, 0x4008_6602]
+/**
+ * What puts a byte into a terminal's input, its Linux twin, what loads a line discipline into a terminal, and the two that take a file
+ * out of its project's quota.
+ */
+const IOCTLS = [0x5412, 0x541c, 0x5423, 0x401c_5820, 0x4008_6602]
 
 const ADDRESS_FAMILIES_MAX = 46
 /** Unix, internet of both versions, and the kernel's routing messages, which programs read the interfaces from. */
