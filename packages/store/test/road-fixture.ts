@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { DEFAULT_POLICY } from '@muster/contracts'
+import { type AttemptLimits, DEFAULT_POLICY } from '@muster/contracts'
 import { type AttemptOutcome, admissionOf, endAttempt, NO_USAGE, newId } from '@muster/core'
 import { createDatabase } from '@muster/testkit'
 import {
@@ -32,7 +32,8 @@ export type Road = {
   admission(): number
   claim(nodeId: string, runId: string, admission?: number): Promise<ClaimVerdict>
   held(nodeId: string, runId: string): Promise<ClaimedRun>
-  end(run: ClaimedRun, outcome: AttemptOutcome): Promise<Moves>
+  /** `limits` are those of its sandbox, if it had one. */
+  end(run: ClaimedRun, outcome: AttemptOutcome, limits?: AttemptLimits): Promise<Moves>
   one<Row>(sql: string, ...values: unknown[]): Promise<Row>
   close(): Promise<void>
 }
@@ -118,7 +119,7 @@ export async function openRoad(): Promise<Road> {
       if (verdict.verdict !== 'claimed') throw new Error(`the claim was ${verdict.verdict}`)
       return verdict.run
     },
-    async end(run, outcome) {
+    async end(run, outcome, limits = {}) {
       const held = {
         attemptCount: run.attempt_count,
         maxAttempts: run.max_attempts,
@@ -132,7 +133,7 @@ export async function openRoad(): Promise<Road> {
         generation: run.generation,
         end: endAttempt(held, outcome),
         usage: NO_USAGE,
-        limits: {},
+        limits,
       }
       const ended = await endRuns(database.pool, [finish])
       return ended.moved.length > 0 ? ended : finishRuns(database.pool, [finish])

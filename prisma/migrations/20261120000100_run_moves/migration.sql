@@ -280,15 +280,16 @@ BEGIN
     'lost_at', (SELECT least(t.ended_at, n.last_beat_at) FROM ended_attempts t LEFT JOIN nodes n ON n.id = t.node_id
       WHERE t.run_id = p_run AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1),
     'state', (SELECT p.state FROM snapshots p WHERE p.run_id = p_run AND p.state IS NOT NULL ORDER BY p.event_seq DESC LIMIT 1),
-    -- two queries, so that each has its index
+    -- The newest that may have left a sandbox: one that ended by itself before it had one tells nothing of those before it. Two queries, so
+    -- that each has its index.
     'previous', CASE WHEN p_session IS NOT NULL
       THEN (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
             FROM ended_attempts t LEFT JOIN nodes n ON n.id = t.node_id
-            WHERE t.session_id = p_session
+            WHERE t.session_id = p_session AND (t.status IN ('lost', 'cancelled') OR t.limits <> '{}')
             ORDER BY t.started_at DESC LIMIT 1)
       ELSE (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
             FROM ended_attempts t LEFT JOIN nodes n ON n.id = t.node_id
-            WHERE t.run_id = p_run AND t.number < p_attempt ORDER BY t.number DESC LIMIT 1) END);
+            WHERE t.run_id = p_run AND t.number < p_attempt AND (t.status IN ('lost', 'cancelled') OR t.limits <> '{}') ORDER BY t.number DESC LIMIT 1) END);
 END $$;
 
 -- Appends events of held runs in their order and numbers them; an item whose generation no longer holds is answered with a null first number.
