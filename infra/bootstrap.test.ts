@@ -62,7 +62,7 @@ function machine({ system = 'Linux', uid = 1000, programs = {} }: Machine) {
     writeFileSync(join(folder, name), `#!/bin/sh\n${note}${body}\n`)
     chmodSync(join(folder, name), 0o755)
   }
-  const started = `case "$1" in apps/*|*vitest*|*turbo*) echo "started $1 bwrap=\${MUSTER_BWRAP_PATH:-usual} redis=$(command -v redis-server) compiled=$NODE_COMPILE_CACHE" ;; esac`
+  const started = `case "$1" in apps/*|*vitest*|*turbo*) echo "started $1 bwrap=\${MUSTER_BWRAP_PATH:-usual} redis=$(command -v redis-server) compiled=$NODE_COMPILE_CACHE umask=$(umask)" ;; esac`
   const npm = `[ "$1" != ci ] || { mkdir -p node_modules/.bin && cp "$MACHINE/node" node_modules/.bin/node; }`
   const all = { uname: `echo ${system}`, id: `echo ${uid}`, node: started, npm, ...programs }
   for (const [name, body] of Object.entries(all)) add(bin, name, body)
@@ -71,9 +71,12 @@ function machine({ system = 'Linux', uid = 1000, programs = {} }: Machine) {
     bin,
     run(word: string, env: Record<string, string> = {}) {
       writeFileSync(calls, '')
-      const { status, stdout, stderr } = spawnSync('/bin/sh', [join(clone, 'infra/bootstrap.sh'), word], {
+      // As npm calls it: from the clone, by a relative path.
+      const { status, stdout, stderr } = spawnSync('/bin/sh', ['infra/bootstrap.sh', word], {
+        cwd: clone,
         env: { PATH: bin, MACHINE: bin, ...env },
         encoding: 'utf8',
+        timeout: 30_000,
       })
       return { status, said: stdout + stderr, calls: readFileSync(calls, 'utf8') }
     },
@@ -90,6 +93,45 @@ test('where everything is there it starts at once, and the second time asks nobo
   const again = run('up')
   expect(again.said).toMatch(/^started apps\/cli\/src\/main.ts /)
   expect(again.calls).not.toMatch(/npm|apt-get/)
+})
+
+test('it is set up alike whatever the caller has set', () => {
+  const { run, clone, bin } = machine({ programs: { 'redis-server': THERE, bwrap: THERE } })
+  mkdirSync(join(bin, 'infra'))
+  const umask = process.umask(0o077)
+  const first = run('up', { CDPATH: bin, NODE_ENV: 'production', npm_config_ignore_scripts: 'true' })
+  process.umask(umask)
+  expect(first.said).toContain(`started apps/cli/src/main.ts`)
+  expect(first.said).toContain(`compiled=${clone}/node_modules/.cache/compiled umask=0022`)
+  expect(first.calls).toContain('npm ci --ignore-scripts --include=dev --include=optional')
+  expect(first.calls).toContain('npm rebuild --ignore-scripts=false node')
+})
+
+test('what another start left behind when it was killed is taken over, though its process id belongs to another by now', () => {
+  const { run, clone } = machine({ programs: { 'redis-server': THERE, bwrap: THERE } })
+  mkdirSync(join(clone, '.bootstrap.lock'))
+  writeFileSync(join(clone, '.bootstrap.lock/pid'), `${process.pid}\n`)
+  const { status, said } = run('up')
+  expect([status, said]).toEqual([0, expect.stringContaining('started apps/cli')])
+  expect(said).not.toContain('waiting')
+})
+
+test('where it may not write it says so and ends', () => {
+  const cannot = 'case "$*" in *bootstrap.lock*) exit 1 ;; esac; exec /bin/mkdir "$@"'
+  const { run, clone, bin } = machine({ programs: { 'redis-server': THERE, bwrap: THERE } })
+  rmSync(join(bin, 'mkdir'))
+  writeFileSync(join(bin, 'mkdir'), `#!/bin/sh\n${cannot}\n`, { mode: 0o755 })
+  const { status, said } = run('up')
+  expect([status, said]).toEqual([1, expect.stringContaining(`let this user write in ${clone}`)])
+})
+
+test('a list that cannot be fetched hinders nothing that can', () => {
+  const lame = APT.replace('case "$*" in', 'case "$*" in\n  *update*) exit 100 ;;')
+  for (const uid of [0, 1000])
+    expect(machine({ uid, programs: { 'apt-get': lame, dpkg: DPKG } }).run('up')).toMatchObject({
+      status: 0,
+      said: expect.stringContaining('started apps/cli'),
+    })
 })
 
 test('root installs what is missing, and nothing else', () => {

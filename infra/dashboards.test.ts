@@ -3,6 +3,7 @@ import { METRICS, type MetricSpec } from '@muster/runtime'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { GATEWAY_METRICS } from '../apps/gateway/src/metrics/gateway-metrics.ts'
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
 const shown = new Map<string, MetricSpec>(
@@ -62,6 +63,14 @@ test.each(expressions)('$where uses labels that its metrics carry: $expr', ({ ex
     for (const label of labels.split(',').map((each) => each.trim()))
       if (!ADDED_BY_PROMETHEUS.includes(label)) expect(shown.get(name)?.labels, `${name} by ${label}`).toContain(label)
   }
+})
+
+test('when no gateway shows anything any more, that is told', () => {
+  const absent = expressions.flatMap(({ expr }) => /^absent\((\w+)\)$/.exec(expr)?.[1] ?? [])
+  expect(absent.filter((name) => (GATEWAY_METRICS as readonly string[]).includes(name.replace('muster_', '')))).toEqual(
+    absent,
+  )
+  expect(absent).not.toEqual([])
 })
 
 test('every metric of the suite is shown by some panel', () => {

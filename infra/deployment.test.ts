@@ -268,6 +268,15 @@ test('KEDA asks the gateway for a number, and each deployment survives a disrupt
   ).toEqual(['muster-gateway', 'muster-worker'])
 })
 
+test('nobody is told that Postgres is there while an empty volume is still being set up', () => {
+  // The image's passing server listens at a socket only.
+  expect(service('postgres').healthcheck?.test).toContain('--host=127.0.0.1')
+})
+
+test('what compose reads its secrets from does not become part of the image', () => {
+  expect(read('.dockerignore').split('\n')).toContain('.env*')
+})
+
 test('every manifest is applied or said to be an example', () => {
   const { resources } = z.object({ resources: texts }).parse(parse(read('infra/kubernetes/kustomization.yaml')))
   const files = readdirSync(new URL('infra/kubernetes/', root)).filter(

@@ -1,6 +1,15 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { envDatabaseUrl, envInteger, envPools, envPort, envRedisUrl, parseEnv } from '@muster/runtime'
+import {
+  envAdminToken,
+  envDatabaseUrl,
+  envInteger,
+  envLogLevel,
+  envPools,
+  envPort,
+  envRedisUrl,
+  parseEnv,
+} from '@muster/runtime'
 import { z } from 'zod'
 
 const schema = z.object({
@@ -14,10 +23,13 @@ const schema = z.object({
     .refine((text) => envPools.safeParse(text).success, 'must look like bubblewrap:4,none:2')
     .optional(),
   MUSTER_DRAIN_MAX_MS: envInteger(0, 86_400_000).default(30_000),
-  MUSTER_ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  MUSTER_ADMIN_TOKEN: envAdminToken.optional(),
+  MUSTER_LOG_LEVEL: envLogLevel.default('info'),
   DATABASE_URL: envDatabaseUrl.optional(),
   REDIS_URL: envRedisUrl.optional(),
 })
+
+export type LogLevel = z.infer<typeof envLogLevel>
 
 export type Config = {
   /** The folder that holds everything this fleet keeps on this machine. */
@@ -32,6 +44,8 @@ export type Config = {
   readonly pools: string
   readonly drainMaxMs: number
   readonly adminToken: string | null
+  /** What is shown of the log, of every part. */
+  readonly logLevel: LogLevel
   /** Null: embedded. */
   readonly databaseUrl: string | null
   readonly redisUrl: string | null
@@ -51,6 +65,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
     pools: given.MUSTER_POOLS ?? `bubblewrap:${given.MUSTER_SLOTS}`,
     drainMaxMs: given.MUSTER_DRAIN_MAX_MS,
     adminToken: given.MUSTER_ADMIN_TOKEN ?? null,
+    logLevel: given.MUSTER_LOG_LEVEL,
     databaseUrl: given.DATABASE_URL ?? null,
     redisUrl: given.REDIS_URL ?? null,
     inherited: env,

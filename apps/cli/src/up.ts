@@ -1,25 +1,36 @@
-import { createLogger, drainOnSignal, type Logger } from '@muster/runtime'
-import type { Config } from './config.ts'
+import { isatty } from 'node:tty'
+import { createLogger, drainOnSignal, type Logger, logOutput } from '@muster/runtime'
+import type { Config, LogLevel } from './config.ts'
 import { Fleet } from './fleet/fleet.ts'
+import { FleetError } from './fleet/fleet-error.ts'
 import type { Programs } from './fleet/programs.ts'
+import { reasonOf } from './fleet/reason-of.ts'
 import { keepAdminToken } from './home/keep-admin-token.ts'
-import { lockHome } from './home/lock-home.ts'
-import { openHome } from './home/open-home.ts'
+import { HomeInUseError, type HomeLock, lockHome } from './home/lock-home.ts'
+import { type Home, openHome } from './home/open-home.ts'
 import { removeReadyFile, writeReadyFile } from './home/ready-file.ts'
 import { formatLine, type Palette } from './terminal/format-line.ts'
+import { isWanted } from './terminal/is-wanted.ts'
 import { welcome } from './terminal/welcome.ts'
 
 /** Runs a whole fleet on this machine until it is told to stop. Resolves when it is ready; the process ends by signal. */
 export async function up(config: Config, programs: Programs): Promise<void> {
-  const palette: Palette = process.stdout.isTTY ? 'colours' : 'plain'
+  const palette: Palette = isatty(1) ? 'colours' : 'plain'
   // Nobody may be reading any more; the fleet goes on.
-  process.stdout.on('error', () => undefined)
   process.stderr.on('error', () => undefined)
-  const print = (text: string): void => void process.stdout.write(`${text}\n`)
-  const logger = terminalLogger((line) => print(formatLine('muster', line, palette)))
+  const output = logOutput()
+  const print = (text: string): void => void output.write(`${text}\n`)
+  const logger = terminalLogger(config.logLevel, (line) => print(formatLine('muster', line, palette)))
+  /** A disk that is full for a while costs a note, not the fleet. */
+  const note = (file: string, write: () => void): void => {
+    try {
+      write()
+    } catch (error) {
+      logger.error({ err: error }, `cannot write ${file}`)
+    }
+  }
 
-  const home = openHome(config.home)
-  const lock = await lockHome(home.supervisorFile)
+  const { home, lock } = await takeHome(config.home)
   let welcomed = false
   const fleet = new Fleet({
     config,
@@ -27,10 +38,12 @@ export async function up(config: Config, programs: Programs): Promise<void> {
     programs,
     logger,
     adminToken: config.adminToken ?? keepAdminToken(home.adminTokenFile),
-    onLine: (name, line) => print(formatLine(name, line, palette)),
-    onChildren: (children) => lock.keepChildren(children),
+    onLine: (name, line) => {
+      if (isWanted(line, config.logLevel)) print(formatLine(name, line, palette))
+    },
+    onChildren: (children) => note(home.supervisorFile, () => lock.keepChildren(children)),
     onReady: (ready) => {
-      writeReadyFile(home.readyFile, ready)
+      note(home.readyFile, () => writeReadyFile(home.readyFile, ready))
       if (!welcomed) print(welcome(ready.url, ready.api_key, home.apiKeyFile))
       welcomed = true
     },
@@ -60,6 +73,16 @@ export async function up(config: Config, programs: Programs): Promise<void> {
   }
 }
 
-function terminalLogger(show: (line: Readonly<Record<string, unknown>>) => void): Logger {
-  return createLogger({ app: 'cli', destination: { write: (line) => show(JSON.parse(line)) } })
+async function takeHome(folder: string): Promise<{ readonly home: Home; readonly lock: HomeLock }> {
+  try {
+    const home = openHome(folder)
+    return { home, lock: await lockHome(home.supervisorFile) }
+  } catch (error) {
+    if (error instanceof HomeInUseError) throw error
+    throw new FleetError(`cannot keep the fleet in ${folder} (MUSTER_HOME): ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+function terminalLogger(level: LogLevel, show: (line: Readonly<Record<string, unknown>>) => void): Logger {
+  return createLogger({ app: 'cli', level, destination: { write: (line) => show(JSON.parse(line)) } })
 }

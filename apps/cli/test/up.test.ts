@@ -1,7 +1,14 @@
-import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { isRunning, type ProcessRecord, probePostgres, processRecord, redisCommand } from '@muster/runtime'
+import {
+  isRunning,
+  type ProcessRecord,
+  probePostgres,
+  processRecord,
+  readFileIfAny,
+  redisCommand,
+} from '@muster/runtime'
 import {
   createDatabase,
   type FleetOptions,
@@ -14,6 +21,10 @@ import {
   until,
 } from '@muster/testkit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { z } from 'zod'
+import { readConfig } from '../src/config.ts'
+import { PROGRAMS } from '../src/fleet/programs.ts'
+import { migrateDatabase } from '../src/migrate-database.ts'
 
 const program = 'apps/cli/test/fixtures/stand-in-fleet.ts'
 let home: string
@@ -166,6 +177,13 @@ test('a port that is taken is named, with the way out', async () => {
   squatter.close()
 })
 
+test('a home that cannot be made is named, with the variable', async () => {
+  symlinkSync(join(home, '..', 'nowhere', 'home'), home)
+  const fleet = launchFleet({ program, home })
+  expect(await fleet.exited).toBe(1)
+  expect(fleet.log()).toMatch(/^cannot keep the fleet in .* \(MUSTER_HOME\): E[A-Z]+: /)
+})
+
 test('a database that cannot be reached is named as the reason', async () => {
   const fleet = launchFleet({
     program,
@@ -193,6 +211,57 @@ test('Ctrl-C while it is still starting leaves nothing running', async () => {
   expect(await fleet.exited).toBe(0)
   expect(fleet.log()).toContain('stopped')
   expect(existsSync(join(home, 'supervisor.json'))).toBe(false)
+})
+
+test('a second Ctrl-C ends the server that is just being started, too', async () => {
+  await start({ workers: 0 }).then((fleet) => fleet.stop())
+  const fleet = launchFleet({ program, home, workers: 0 })
+  const state = z.object({ process: z.object({ pid: z.int(), started: z.string() }) })
+  const server = await until(
+    () => {
+      const { process: found } = state.parse(JSON.parse(readFileIfAny(join(home, 'postgres', 'server.json')) ?? ''))
+      return isRunning(found) && found
+    },
+    { everyMs: 1 },
+  )
+  // It does not get ready for as long as it is held.
+  process.kill(server.pid, 'SIGSTOP')
+  fleet.signal('SIGINT')
+  await until(() => fleet.log().includes('draining'))
+  const again = setInterval(() => fleet.signal('SIGINT'), 50)
+  expect(await fleet.exited).toBe(1)
+  clearInterval(again)
+  process.kill(server.pid, 'SIGCONT')
+  await until(() => !isRunning(server))
+})
+
+test('what an operator does not want to read is not shown, and the fleet is ready all the same', async () => {
+  const fleet = await start({ ...(await givenServers()), env: { MUSTER_LOG_LEVEL: 'warn' } })
+  process.kill(fleet.facts()?.worker_pids[0] ?? 0, 'SIGKILL')
+  await until(() => fleet.log().includes('worker-1 ended'))
+  await fleet.stop()
+  expect(fleet.log()).not.toContain(' info ')
+})
+
+test('a fleet that cannot note what runs goes on', async () => {
+  const fleet = await start(await givenServers())
+  const before = fleet.facts()
+  renameSync(home, `${home}-away`)
+  process.kill(before?.worker_pids[0] ?? 0, 'SIGKILL')
+  await until(() => fleet.log().match(/worker-1 .*ready/g)?.length === 2)
+  renameSync(`${home}-away`, home)
+  expect(fleet.log()).toMatch(/cannot write .*supervisor.json/)
+  expect(await fleet.stop()).toBe(0)
+})
+
+test('a migration that fails says why', async () => {
+  const migrations = join(home, '..', 'migrations')
+  mkdirSync(join(migrations, '1_broken'), { recursive: true })
+  writeFileSync(join(migrations, '1_broken', 'migration.sql'), 'creat table x ()')
+  const { url } = await createDatabase()
+  await expect(migrateDatabase(readConfig({ DATABASE_URL: url }), { ...PROGRAMS, migrations })).rejects.toThrow(
+    /cannot be brought up to date: migration 1_broken failed: syntax error/,
+  )
 })
 
 test('a lost or unknown API key is replaced, and the admin token kept', async () => {

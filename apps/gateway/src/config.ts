@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import {
+  envAdminToken,
   envDatabaseUrl,
   envLogLevel,
   envMetricsTenants,
@@ -12,14 +13,12 @@ import {
 } from '@muster/runtime'
 import { z } from 'zod'
 
-const ADMIN_TOKEN_MIN = 16
-
 const environmentSchema = z.object({
   DATABASE_URL: envDatabaseUrl,
   REDIS_URL: envRedisUrl,
   MUSTER_HOST: z.string().default('127.0.0.1'),
   MUSTER_PORT: envPort.default(8080),
-  MUSTER_ADMIN_TOKEN: z.string().min(ADMIN_TOKEN_MIN, `must have at least ${ADMIN_TOKEN_MIN} characters`),
+  MUSTER_ADMIN_TOKEN: envAdminToken,
   MUSTER_FLEET: z
     .string()
     .regex(/^[a-z0-9-]{1,32}$/, 'must match [a-z0-9-]{1,32}')

@@ -6,7 +6,7 @@ const CONFIG_FAULT = 2
 
 const config = configOrExit()
 const logger = createLogger({ app: 'gateway', level: config.logLevel, fields: { pid: process.pid } })
-const gateway = await startGateway(config, logger)
+const gateway = await startGateway(config, logger).catch(giveUp)
 drainOnSignal({ logger, drain: () => gateway.close() })
 logger.info({ url: gateway.url }, 'listening')
 
@@ -18,4 +18,10 @@ function configOrExit(): GatewayConfig {
     process.stderr.write(`${error.message}\n`)
     process.exit(CONFIG_FAULT)
   }
+}
+
+/** What a library throws may carry secrets, which the log knows to leave out. */
+function giveUp(error: unknown): never {
+  logger.fatal({ err: error }, 'could not start')
+  process.exit(1)
 }

@@ -14,6 +14,12 @@ function configOrExit(): WorkerConfig {
 
 const config = configOrExit()
 const logger = createLogger({ app: 'worker', level: config.logLevel, fields: { pid: process.pid } })
-const worker = await startWorker(config, logger)
+const worker = await startWorker(config, logger).catch(giveUp)
 drainOnSignal({ logger, drain: () => worker.drain(), force: () => worker.kill() })
 logger.info({ health_url: worker.healthUrl, node_id: worker.nodeId }, 'ready')
+
+/** What a library throws may carry secrets, which the log knows to leave out. */
+function giveUp(error: unknown): never {
+  logger.fatal({ err: error }, 'could not start')
+  process.exit(1)
+}

@@ -52,8 +52,8 @@ export function drainOnSignal({ logger, drain, force }: DrainOptions): void {
   process.on('SIGHUP', () => begin('SIGHUP'))
   process.on('unhandledRejection', give('unhandled rejection'))
   process.on('uncaughtException', give('uncaught exception'))
-  if (process.channel) {
-    process.on('disconnect', () => begin('supervisor_gone'))
-    process.channel.unref()
-  }
+  process.on('disconnect', () => begin('supervisor_gone'))
+  process.channel?.unref()
+  // The supervisor may have gone while this process was still starting; without one there never was a channel.
+  if (process.connected === false) begin('supervisor_gone')
 }

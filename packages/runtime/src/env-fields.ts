@@ -20,8 +20,17 @@ export const envRedisUrl = z.url({ protocol: /^rediss?$/, error: 'must be a URL 
 
 export const envLogLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
 
+/** A secret that a request can show in its `Authorization` header. */
+const envToken = z
+  .string()
+  .min(16, 'must have at least 16 characters')
+  .regex(/^[!-~]*$/, 'must consist of letters, digits and signs of ASCII, without white space')
+
+/** What an administrator shows. */
+export const envAdminToken = envToken
+
 /** What a scrape of the metrics must show; absent, anyone who reaches the port may read them. */
-export const envMetricsToken = z.string().min(16, 'must have at least 16 characters').nullable().default(null)
+export const envMetricsToken = envToken.nullable().default(null)
 
 /** How far metrics tell tenants apart. */
 export const envMetricsTenants = z.enum(['none', 'workspace', 'agent']).default('none')

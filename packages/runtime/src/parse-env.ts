@@ -6,14 +6,19 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads configuration from environment variables, all faults reported together. A variable set to nothing counts as not set. Values
- * are not repeated in messages, since they may be secrets.
+ * Reads configuration from environment variables, all faults reported together. White space around a value,
+ * such as the line end of a file that holds a secret, is no part of it; a variable set to nothing counts as not set. Values are not repeated
+ * in messages, since they may be secrets.
  */
 export function parseEnv<Schema extends z.ZodType>(
   schema: Schema,
   env: Readonly<Record<string, string | undefined>>,
 ): z.infer<Schema> {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+  const given = Object.fromEntries(
+    Object.entries(env)
+      .map(([name, value]) => [name, value?.trim()] as const)
+      .filter(([, value]) => value !== undefined && value !== ''),
+  )
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.map(

@@ -29,7 +29,10 @@ function startedOnLinux(pid: number): string | null {
 
 function startedByPs(pid: number): string | null {
   try {
-    const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim()
+    const asked = ['-o', 'stat=,lstart=', '-p', String(pid)]
+    // The same text for whoever asks, wherever they are: a living process must not look like another one.
+    const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
+    const line = execFileSync('ps', asked, { encoding: 'utf8', env }).trim()
     return line === '' || line.startsWith('Z') ? null : line.replace(/^\S+\s+/, '')
   } catch {
     return null

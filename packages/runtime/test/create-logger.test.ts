@@ -51,3 +51,22 @@ test('no secret reaches the log, by field name, by form, or within an error', ()
       .map((line) => JSON.parse(line)),
   ).toHaveLength(3)
 })
+
+test.each([
+  'postgresql://muster:hunter2@home@127.0.0.1:5432/muster',
+  'redis://:"hunter2"@127.0.0.1:6379',
+  'postgresql://127.0.0.1/muster?user=muster&password=hunter2&sslmode=require',
+  'authorization: Bearer hunter2hunter2',
+  'authorization: Basic bXVzdGVyOmh1bnRlcjI=',
+])('a secret is recognised by its place: %s', (text) => {
+  const line = logged((logger) => logger.warn({ text }, `refused ${text}`))
+  expect(line).not.toMatch(/hunter2|home|bXVzdGVy/)
+  expect(JSON.parse(line).msg).toContain('[redacted]')
+})
+
+test('whatever is thrown can be logged, an error that is its own cause too', () => {
+  const own = new Error('own')
+  own.cause = own
+  for (const thrown of [own, Object.create(null), null, Symbol('x'), 1n])
+    expect(JSON.parse(logged((logger) => logger.error({ err: thrown }, 'failed'))).msg).toBe('failed')
+})

@@ -52,6 +52,12 @@ test('a supervisor that goes away drains its child', async () => {
   expect(await ended).toBe(0)
 })
 
+test('a supervisor that goes away while its child is still starting drains it too', async () => {
+  const { child, ended } = start('slow to start')
+  child.disconnect()
+  expect(await ended).toBe(0)
+})
+
 test('a drain that fails, and a rejection nobody handles, end with 1 and say why', async () => {
   const failing = start('failing')
   await failing.said('ready')

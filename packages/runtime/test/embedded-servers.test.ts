@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { freePort, isRunning, redisCommand, startPostgres, startRedis } from '@muster/runtime'
@@ -92,6 +92,29 @@ test('Redis writes an append-only file, evicts nothing, and demands its password
   const again = await startRedis({ folder })
   expect(await redisCommand(again.url, ['STRLEN', 'kept'])).toBe(':5')
   await again.stop()
+})
+
+test('Redis whose data were damaged starts without them, says so and keeps them aside', async () => {
+  const first = await startRedis({ folder })
+  for (let index = 0; index < 20; index++) await redisCommand(first.url, ['SET', `key-${index}`, 'value'])
+  await first.stop()
+  const files = join(folder, 'data', 'appendonlydir')
+  const file = join(files, readdirSync(files).find((name) => name.includes('.incr.')) ?? '')
+  writeFileSync(file, readFileSync(file).fill(0, 300, 400))
+  const notes: string[] = []
+  const second = await startRedis({ folder, onNote: (note) => notes.push(note) })
+  expect(await redisCommand(second.url, ['DBSIZE'])).toBe(':0')
+  expect(notes).toEqual([expect.stringContaining('data.unreadable')])
+  expect(existsSync(join(folder, 'data.unreadable', 'appendonlydir'))).toBe(true)
+  await second.stop()
+})
+
+test('a folder can be passed by other accounts under any umask, as the servers are others when root starts them', async () => {
+  const umask = process.umask(0o077)
+  const server = await startRedis({ folder: join(folder, 'redis') })
+  process.umask(umask)
+  expect(statSync(join(folder, 'redis')).mode & 0o777).toBe(0o711)
+  await server.stop()
 })
 
 test('what a server keeps secret is readable by its owner only', async () => {

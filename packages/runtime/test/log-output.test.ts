@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -27,4 +28,17 @@ test('a reader that goes away ends neither the process nor its way out', async (
   await once(child.stderr, 'data')
   child.kill('SIGTERM')
   expect(await once(child, 'exit')).toEqual([0, null])
+})
+
+test.runIf(process.platform === 'linux')('a log on a full disk does not end the process', async () => {
+  const full = openSync('/dev/full', 'w')
+  const child = spawn(process.execPath, [fixture, '1000'], { stdio: ['ignore', full, 'pipe'] })
+  closeSync(full)
+  let said = ''
+  child.stderr?.on('data', (chunk) => {
+    said += String(chunk)
+    child.kill('SIGTERM')
+  })
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(said).toBe('wrote all\n')
 })

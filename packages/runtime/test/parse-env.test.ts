@@ -1,4 +1,4 @@
-import { ConfigError, envDatabaseUrl, envInteger, envPools, envPort, parseEnv } from '@muster/runtime'
+import { ConfigError, envDatabaseUrl, envInteger, envMetricsToken, envPools, envPort, parseEnv } from '@muster/runtime'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 
@@ -12,6 +12,17 @@ const schema = z.object({
 test('defaults fill what is not set or set to nothing', () => {
   const config = parseEnv(schema, { DATABASE_URL: 'postgresql://a:b@c/d', MUSTER_PORT: '', OTHER: 'x' })
   expect(config).toEqual({ DATABASE_URL: 'postgresql://a:b@c/d', MUSTER_PORT: 8080 })
+})
+
+test('white space around a value is no part of it, and alone it is nothing', () => {
+  const env = { DATABASE_URL: ' postgresql://a:b@c/d\n', MUSTER_PORT: '8081\r\n', MUSTER_SLOTS: ' ' }
+  expect(parseEnv(schema, env)).toEqual({ DATABASE_URL: 'postgresql://a:b@c/d', MUSTER_PORT: 8081 })
+})
+
+test('a metrics token that no request could show is refused', () => {
+  expect(envMetricsToken.safeParse('sixteen-characters').success).toBe(true)
+  for (const token of ['sixteen characters', 'шестнадцать-букв'])
+    expect(envMetricsToken.safeParse(token).success).toBe(false)
 })
 
 test('all faults are reported together, each by the name of its variable, without the values', () => {

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import type { Config, LogLevel } from '../config.ts'
 
 export type Connections = {
   readonly databaseUrl: string
@@ -40,5 +40,11 @@ function shared(config: Config, connections: Connections): Environment {
     DATABASE_URL: connections.databaseUrl,
     REDIS_URL: connections.redisUrl,
     MUSTER_HOME: config.home,
+    MUSTER_LOG_LEVEL: childLogLevel(config.logLevel),
   }
+}
+
+/** A part always says that it is ready, at level info, since that is how its supervisor knows; less is shown, not less is said. */
+function childLogLevel(shown: LogLevel): LogLevel {
+  return shown === 'trace' || shown === 'debug' ? shown : 'info'
 }

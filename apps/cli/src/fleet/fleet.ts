@@ -1,5 +1,14 @@
-import { isPortFree, type Logger, type ProcessRecord, startPostgres, startRedis } from '@muster/runtime'
-import { migrate } from '@muster/store'
+import {
+  type EmbeddedServer,
+  type EmbeddedServerOptions,
+  isPortFree,
+  type Logger,
+  type ProcessRecord,
+  signalServer,
+  startPostgres,
+  startRedis,
+} from '@muster/runtime'
+import { bringUpToDate } from '../bring-up-to-date.ts'
 import type { Config } from '../config.ts'
 import type { Home } from '../home/open-home.ts'
 import type { ReadyFile } from '../home/ready-file.ts'
@@ -13,7 +22,9 @@ import { ensureWorkspace } from '../setup/ensure-workspace.ts'
 import { type Connections, gatewayEnvironment, workerEnvironment } from './child-environments.ts'
 import { FleetError } from './fleet-error.ts'
 import { type KeptServer, keepServing } from './keep-serving.ts'
+import { postgresSettings } from './postgres-settings.ts'
 import type { Programs } from './programs.ts'
+import { reasonOf } from './reason-of.ts'
 import { type ChildLine, type ChildOptions, type SupervisedChild, superviseChild } from './supervise-child.ts'
 
 export type FleetOptions = {
@@ -76,26 +87,24 @@ export class Fleet {
     logger.info('stopped')
   }
 
-  /** Ends everything without waiting. The servers still end in good order, by themselves. */
+  /** Ends everything without waiting. The servers still end in good order, by themselves, one that is just being started too. */
   kill(): void {
     for (const child of this.#children) child.kill()
-    this.#redis?.kill('SIGTERM')
-    this.#postgres?.kill('SIGINT')
+    signalServer(this.#options.home.redis, 'SIGTERM')
+    signalServer(this.#options.home.postgres, 'SIGINT')
   }
 
   async #start(): Promise<void> {
     const { config, home, programs, adminToken, logger } = this.#options
     if (config.port !== 0 && !(await isPortFree(config.host, config.port)))
       throw new FleetError(
-        `cannot listen on port ${config.port} of ${config.host}: the port is taken (set MUSTER_PORT; 0: any that is free) or the address is not this machine's (MUSTER_HOST)`,
+        `cannot listen on port ${config.port} of ${config.host}: the port is taken (set MUSTER_PORT; 0: any that is free), kept for root (below 1024), or the address is not this machine's (MUSTER_HOST)`,
       )
     const databaseUrl = config.databaseUrl ?? (await this.#startPostgres())
     this.#stopping.signal.throwIfAborted()
     const redisUrl = config.redisUrl ?? (await this.#startRedis())
     this.#stopping.signal.throwIfAborted()
-    const applied = await migrate(databaseUrl, programs.migrations).catch((error: unknown) => {
-      throw new FleetError(`the database cannot be brought up to date: ${reasonOf(error)}`, { cause: error })
-    })
+    const applied = await bringUpToDate(databaseUrl, programs.migrations)
     logger.info({ applied: applied.length }, 'database is up to date')
     this.#stopping.signal.throwIfAborted()
 
@@ -119,23 +128,32 @@ export class Fleet {
   }
 
   async #startPostgres(): Promise<string> {
-    const { home, logger } = this.#options
-    this.#postgres = await keepServing({
-      start: (port) => startPostgres({ folder: home.postgres, ...(port === undefined ? {} : { port }) }),
-      onEvent: (event, error) => logger.error({ err: error }, `Postgres ${event}`),
-    })
-    logger.info('Postgres serves')
+    const { home, config } = this.#options
+    const settings = postgresSettings(config.workers)
+    this.#postgres = await this.#keep('Postgres', startPostgres, { folder: home.postgres, settings })
     return this.#postgres.url
   }
 
   async #startRedis(): Promise<string> {
-    const { home, logger } = this.#options
-    this.#redis = await keepServing({
-      start: (port) => startRedis({ folder: home.redis, ...(port === undefined ? {} : { port }) }),
-      onEvent: (event, error) => logger.error({ err: error }, `Redis ${event}`),
-    })
-    logger.info('Redis serves')
+    this.#redis = await this.#keep('Redis', startRedis, { folder: this.#options.home.redis })
     return this.#redis.url
+  }
+
+  async #keep(
+    name: string,
+    start: (options: EmbeddedServerOptions) => Promise<EmbeddedServer>,
+    options: EmbeddedServerOptions,
+  ): Promise<KeptServer> {
+    const { logger } = this.#options
+    const onNote = (note: string): void => logger.warn(note)
+    const kept = await keepServing({
+      start: (port) => start({ ...options, onNote, ...(port === undefined ? {} : { port }) }),
+      onEvent: (event, error) => logger.error({ err: error }, `${name} ${event}`),
+    }).catch((error: unknown) => {
+      throw new FleetError(`${name} does not start: ${reasonOf(error)}`, { cause: error })
+    })
+    logger.info(`${name} serves`)
+    return kept
   }
 
   #startGateway(connections: Connections): void {
@@ -207,11 +225,4 @@ export class Fleet {
     })
     return Promise.race([work, stopped])
   }
-}
-
-/** A refused connection is an AggregateError with an empty message: the first of its errors says more. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return reasonOf(error.errors[0])
-  if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? `${error.message}: ${reasonOf(error.cause)}` : error.message
 }

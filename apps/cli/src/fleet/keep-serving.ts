@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type EmbeddedServer, signalProcess } from '@muster/runtime'
+import type { EmbeddedServer } from '@muster/runtime'
 
 export type KeptServer = {
   readonly url: string
   stop(): Promise<void>
-  /** Asks it to end in good order, without waiting. */
-  kill(signal: NodeJS.Signals): void
 }
 
 export type KeepServingOptions = {
@@ -52,10 +50,6 @@ export async function keepServing({ start, onEvent }: KeepServingOptions): Promi
       stopping = true
       await server.stop()
       await watching
-    },
-    kill: (signal) => {
-      stopping = true
-      signalProcess(server.process, 'process', signal)
     },
   }
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { type ProcessRecord, processRecord, signalProcess } from '@muster/runtime'
 import { FleetError } from './fleet-error.ts'
 
@@ -127,7 +127,8 @@ export function superviseChild(options: ChildOptions): SupervisedChild {
 }
 
 function readLines(child: ChildProcess, onLine: (line: ChildLine) => void): void {
-  const streams = [child.stdout, child.stderr].filter((stream): stream is Readable => stream !== null)
+  // A child that could not be made, for want of descriptors, has none.
+  const streams = [child.stdout, child.stderr].filter((stream) => stream instanceof Readable)
   const readers: Interface[] = streams.map((input) => createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }))
   for (const reader of readers) reader.on('line', (text) => onLine(parseLine(text)))
 }

@@ -1,5 +1,6 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { makePassableFolder } from '@muster/runtime'
 import { agentsFolder } from './agents-folder.ts'
 
 /** Where things are below MUSTER_HOME. */
@@ -17,14 +18,15 @@ export type Home = {
 }
 
 /** Makes the folder when it is missing. Others may pass through it, as embedded servers and sandboxes run as other accounts, but not list it. */
-export function openHome(folder: string): Home {
-  mkdirSync(folder, { recursive: true, mode: 0o711 })
-  const { mode } = statSync(folder)
-  if ((mode & 0o001) === 0) chmodSync(folder, (mode & 0o777) | 0o011)
+export function openHome(path: string): Home {
+  makePassableFolder(path)
+  // Behind a link there may be folders that others cannot pass.
+  const folder = realpathSync(path)
   const agents = agentsFolder(folder)
+  if (agents !== folder) makePassableFolder(dirname(agents))
   const sessions = join(agents, 'sessions')
   const cache = join(agents, 'cache')
-  for (const each of [agents, sessions, cache]) mkdirSync(each, { recursive: true, mode: 0o711 })
+  for (const each of [agents, sessions, cache]) makePassableFolder(each)
   return {
     folder,
     postgres: join(folder, 'postgres'),

@@ -1,6 +1,7 @@
-import { mkdirSync, rmSync, statSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../free-port.ts'
+import { makePassableFolder } from '../passable-folder.ts'
 import { isRunning, type ProcessRecord } from '../process-identity.ts'
 import { type StopStep, stopProcess } from '../stop-process.ts'
 import { type Launch, launchAs } from './launch.ts'
@@ -27,6 +28,8 @@ export type EmbeddedServerOptions = {
   readonly port?: number
   /** Settings of the server by their own names, in place of or beside ours. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Told what an operator should know of a start that went well all the same. */
+  readonly onNote?: (note: string) => void
 }
 
 /** What differs between the servers. */
@@ -36,6 +39,8 @@ export type ServerKind = {
   prepare(
     site: ServerSite,
   ): Promise<{ readonly command: string; readonly args: readonly string[]; readonly paths: readonly string[] }>
+  /** Where data can be made anew: puts them aside if they are what a server that ended with these words could not read, and says so. */
+  putAside?(site: ServerSite, said: string): string | null
   url(site: ServerSite): string
   isReady(site: ServerSite): Promise<boolean>
 }
@@ -59,7 +64,7 @@ const STARTS = 4
  */
 export async function startEmbeddedServer(kind: ServerKind, options: EmbeddedServerOptions): Promise<EmbeddedServer> {
   const { folder } = options
-  mkdirSync(folder, { recursive: true, mode: 0o711 })
+  makePassableFolder(folder)
   const state = readServerState(folder)
   if (state.process !== null) await stopProcess(state.process, 'process', [...kind.stopSteps, KILL])
   const account = await serviceAccount()
@@ -83,6 +88,8 @@ export async function startEmbeddedServer(kind: ServerKind, options: EmbeddedSer
     } catch (error) {
       // The port may have been taken between the look and the start, and a crashed server's children may still be leaving.
       if (!(error instanceof ServerEndedError) || start === STARTS) throw error
+      const note = kind.putAside?.(site, error.message) ?? null
+      if (note !== null) options.onNote?.(note)
       await new Promise((resolve) => setTimeout(resolve, 250 * start))
     }
   }

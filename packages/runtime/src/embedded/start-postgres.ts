@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -105,11 +115,16 @@ function binariesFolder(): string {
   try {
     const entry = createRequire(import.meta.url).resolve(platform)
     const folder = join(dirname(dirname(entry)), 'native', 'bin')
-    for (const program of ['postgres', 'initdb']) chmodSync(join(folder, program), 0o755)
+    for (const program of ['postgres', 'initdb']) makeExecutable(join(folder, program))
     return folder
   } catch (error) {
     throw new Error(`no embedded Postgres for this machine (${platform}): set DATABASE_URL to a Postgres 16 or newer`, {
       cause: error,
     })
   }
+}
+
+/** Packages may lose the mark on their way; where it is there, the files may be somebody else's. */
+function makeExecutable(file: string): void {
+  if ((statSync(file).mode & 0o111) !== 0o111) chmodSync(file, 0o755)
 }

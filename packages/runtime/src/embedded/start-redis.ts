@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import {
@@ -14,7 +14,7 @@ const run = promisify(execFile)
 
 /**
  * Starts the machine's `redis-server` (or `valkey-server`) on 127.0.0.1 with a generated password, an append-only file written each
- * second and no eviction, which BullMQ needs.
+ * second and no eviction, which BullMQ needs. Data that it cannot read are put aside: nothing that must be true lives only in Redis.
  */
 export function startRedis(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
   return startEmbeddedServer(redis, options)
@@ -40,6 +40,13 @@ const redis: ServerKind = {
     if (site.account !== null) for (const path of [data, file]) chownSync(path, site.account.uid, site.account.gid)
     return { command: program, args: [file], paths: [program, file, data] }
   },
+  putAside: ({ folder }, said) => {
+    if (!UNREADABLE.test(said)) return null
+    const aside = join(folder, 'data.unreadable')
+    rmSync(aside, { recursive: true, force: true })
+    renameSync(join(folder, 'data'), aside)
+    return `Redis could not read its data and starts without; they were put aside as ${aside}`
+  },
   url: (site) => `redis://:${site.password}@127.0.0.1:${site.port}`,
   isReady: (site) =>
     redisCommand(redis.url(site), ['PING']).then(
@@ -47,6 +54,10 @@ const redis: ServerKind = {
       () => false,
     ),
 }
+
+/** How servers say that what they wrote was damaged (by a crash of the machine, say) or is another version's. A cut end they mend themselves. */
+const UNREADABLE =
+  /Bad file format reading the append only file|Invalid AOF manifest|Can't handle RDB format|Wrong signature trying to load DB|Short read or OOM loading DB|Internal error in RDB/
 
 const SETTINGS = {
   bind: '127.0.0.1',
