@@ -7,7 +7,7 @@ import type { ClaimedRun } from '@muster/store'
 export type AgentFolders = {
   readonly bundle: string | null
   readonly attachments: string | null
-  /** Call when nothing of the sandbox is left. */
+  /** Call when nothing of the sandbox is left. Never rejects. */
   remove(): Promise<void>
 }
 
@@ -42,7 +42,8 @@ export async function openAgentFolders(
   if (files.length !== run.attachments.length)
     throw new Error('the files that came with the command are not kept any more')
   const { folder, remove } = await attachmentFolders.open(files.map(fileOf))
-  return { kind: 'opened', folders: { bundle, attachments: folder, remove } }
+  // what stays is removed with all that is left behind; the attempt ends as its program did
+  return { kind: 'opened', folders: { bundle, attachments: folder, remove: () => remove().catch(() => undefined) } }
 }
 
 const fileOf = ({ name, text, base64 }: Attachment): AttachmentFile => ({

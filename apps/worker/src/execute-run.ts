@@ -129,6 +129,9 @@ export class Execution {
     const { run } = this
     const { sandboxes, agentFolders } = this.#parts
     if (this.#parts.noop && run.policy.runtime_type === 'none') return this.#noop()
+    const folder = run.session_id ?? run.run_id
+    // first of all: of an attempt that reports its end the next one takes it that nothing older is left
+    await this.#clearEarlier(folder)
     const sandbox = sandboxes.get(run.policy.runtime_type)
     if (sandbox === undefined)
       return this.#unavailable('sandbox_unavailable', `this node has no ${run.policy.runtime_type}`)
@@ -136,16 +139,19 @@ export class Execution {
     if (shown.kind === 'absent') return this.#unavailable('bundle_unavailable', shown.reason)
     if (shown.kind === 'stopped') return this.#stoppedBeforeStart()
     try {
-      return await this.#runIn(sandbox, shown.folders, traceparent)
+      return await this.#runIn(sandbox, folder, shown.folders, traceparent)
     } finally {
       await shown.folders.remove()
     }
   }
 
-  async #runIn(sandbox: Sandbox, shown: AgentFolders, traceparent: string | null): Promise<ExecutionEnd> {
+  async #runIn(
+    sandbox: Sandbox,
+    folder: string,
+    shown: AgentFolders,
+    traceparent: string | null,
+  ): Promise<ExecutionEnd> {
     const { run } = this
-    const folder = run.session_id ?? run.run_id
-    await this.#clearEarlier(folder)
     const begun = performance.now()
     const starting = this.#parts.tracing.begin('sandbox.start', {
       kind: 'internal',
@@ -227,11 +233,13 @@ export class Execution {
 
   /** Kills what an earlier attempt left where it can be reached; elsewhere gives the session a copy of its folder. */
   async #clearEarlier(folder: string): Promise<void> {
-    const { previous, session_id, run_id } = this.run
+    const { previous, session_id, run_id, losses } = this.run
     if (previous === null || previous.status === 'succeeded') return
+    // one that was lost may itself have been lost before it cleared what came before it, on a host that is out of reach
+    const isAlone = previous.status !== 'lost' || (previous.run_id === run_id && losses < 2)
     if (previous.host_identity === this.#parts.hostIdentity) {
       const killed = await killGroup(session_id === null ? { runId: run_id } : { sessionId: session_id })
-      if (killed.kind === 'gone') return
+      if (killed.kind === 'gone' && isAlone) return
     }
     if (previous.status !== 'lost' && previous.status !== 'running' && previous.status !== 'cancelled') return
     if (this.run.policy.workspace_access !== 'none') {

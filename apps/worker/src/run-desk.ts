@@ -22,7 +22,10 @@ export type DeskOptions = {
 /** Every job that this worker has in hand, from the job to the released slot. */
 export class RunDesk {
   readonly #options: DeskOptions
-  readonly #jobs = new Map<string, Promise<void>>()
+  /** Each from its job to the last run that its place went on to. */
+  readonly #places = new Set<Promise<void>>()
+  /** By the job of each run in hand; resolves to what its place goes on to. */
+  readonly #jobs = new Map<string, Promise<RunJob | null>>()
   readonly #executions = new Map<string, Execution>()
   readonly #clearings = new Set<Promise<void>>()
   #causeOf: (execution: Execution) => StopCause | null = () => null
@@ -41,20 +44,11 @@ export class RunDesk {
     this.#closed = true
   }
 
-  /** Takes a job; one that is already in hand joins the execution in progress. Never rejects for the run's sake. */
-  take(job: RunJob, carries: (next: RunJob) => void = () => undefined): Promise<void> {
-    let key = keyOfJob(job)
-    const known = this.#jobs.get(key)
-    if (known !== undefined) return known
-    if (this.#closed) return Promise.resolve()
-    const work = this.#workOn(job, (next) => {
-      this.#jobs.delete(key)
-      key = keyOfJob(next)
-      this.#jobs.set(key, work)
-      carries(next)
-    }).finally(() => this.#jobs.delete(key))
-    this.#jobs.set(key, work)
-    return work
+  /** Takes a job; one that is already in hand joins its run's execution, and not what the place goes on to. Never rejects. */
+  async take(job: RunJob, carries: (next: RunJob) => void = () => undefined): Promise<void> {
+    const known = this.#jobs.get(keyOfJob(job))
+    if (known !== undefined) await known
+    else if (!this.#closed) await this.#occupy(this.#workOn(job, carries))
   }
 
   /** Kills exactly the execution of this generation: the run is no longer ours. */
@@ -83,19 +77,40 @@ export class RunDesk {
 
   /** Resolves when nothing is in hand any more. */
   async empty(): Promise<void> {
-    while (this.#jobs.size > 0) await Promise.allSettled(this.#jobs.values())
+    while (this.#places.size > 0) await Promise.allSettled(this.#places)
     await Promise.allSettled(this.#clearings)
+  }
+
+  #occupy(work: Promise<void>): Promise<void> {
+    const place = work.finally(() => this.#places.delete(place))
+    this.#places.add(place)
+    return place
   }
 
   /** The job's run, and then whatever its place is given to without another job. */
   async #workOn(job: RunJob, carries: (next: RunJob) => void): Promise<void> {
     const nodeId = this.#options.nodeId()
     if (nodeId === null) return
-    let next = await this.#work(job, nodeId, (started) => startSlot(this.#options.context, started, nodeId))
+    const start = (started: RunJob) => startSlot(this.#options.context, started, nodeId)
+    let next = await this.#inHand(job, this.#work(job, nodeId, start))
     while (next !== null) {
       carries(next)
-      next = await this.#work(next, nodeId, async () => 'started')
+      next = await this.#inHand(
+        next,
+        this.#work(next, nodeId, async () => 'started'),
+      )
     }
+  }
+
+  #inHand(job: RunJob, work: Promise<RunJob | null>): Promise<RunJob | null> {
+    const key = keyOfJob(job)
+    const told = work.catch((error: unknown) => {
+      this.#options.context.log.error({ err: error, ...job }, 'a job failed; its run is taken back by the reconciler')
+      return null
+    })
+    const inHand = told.finally(() => this.#jobs.delete(key))
+    this.#jobs.set(key, inHand)
+    return inHand
   }
 
   async #work(
@@ -162,7 +177,8 @@ export class RunDesk {
       context.log.info({ ...ids, status: decided.status, finished }, 'attempt ended')
       outcome = 'ok'
       span.set({ 'muster.status': decided.status })
-      if (execution.mayHaveFolder) this.#clearFolder(run, decided.status)
+      // where the run was lost meanwhile another attempt may be at work in it
+      if (finished === 'finished' && execution.mayHaveFolder) this.#clearFolder(run, decided.status)
       return next
     } finally {
       span.end(outcome)

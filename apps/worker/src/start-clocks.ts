@@ -1,10 +1,11 @@
-import type { EngineContext, Ticker } from '@muster/engine'
+import type { Ticker } from '@muster/engine'
+import type { PacedWarn } from './pace-warnings.ts'
 
 const TICK_MS = 1000
 const SWEEP_MS = 100
 
 /** Tries for the tick each second and sweeps the gate each 100 ms; neither overlaps with itself. */
-export function startClocks(context: EngineContext, ticker: Ticker): { stop(): Promise<void> } {
+export function startClocks(ticker: Ticker, warn: PacedWarn): { stop(): Promise<void> } {
   const clocks = [
     every(TICK_MS, async () => {
       await ticker.tick()
@@ -21,7 +22,7 @@ export function startClocks(context: EngineContext, ticker: Ticker): { stop(): P
     let underway: Promise<void> | null = null
     const timer = setInterval(() => {
       underway ??= work()
-        .catch((error: unknown) => context.log.warn({ err: error }, 'a clock turned in vain'))
+        .catch((error: unknown) => warn(error, {}, 'a clock turned in vain'))
         .finally(() => {
           underway = null
         })

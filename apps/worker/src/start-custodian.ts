@@ -46,14 +46,12 @@ export async function tidyUp(parts: CustodianParts, unusedMs: number = UNUSED_MS
     parts.logger.info({ replaced, files, attachments, removed, left }, 'removed what nobody needs any more')
 }
 
-async function clearUnknown({ database, folders }: FolderParts, unusedMs: number): Promise<number> {
+async function clearUnknown({ database, folders, logger }: FolderParts, unusedMs: number): Promise<number> {
   const still = await folders.untouched(unusedMs)
   let left = 0
   for (let at = 0; at < still.length; at += FOLDERS_AT_ONCE) {
-    for (const name of await unneededFolders(database.pool, still.slice(at, at + FOLDERS_AT_ONCE))) {
-      await folders.remove(name)
-      left += 1
-    }
+    const names = await unneededFolders(database.pool, still.slice(at, at + FOLDERS_AT_ONCE))
+    left += (await removeEach(names, { folders, logger })).length
   }
   return left
 }
@@ -65,16 +63,29 @@ async function clearUnknown({ database, folders }: FolderParts, unusedMs: number
 export async function clearFolders({ database, folders, logger }: FolderParts): Promise<number> {
   let cleared = 0
   for (let names = await removedFolders(database.pool, '', PAGE); names.length > 0; ) {
-    const gone: string[] = []
-    for (const name of names) {
-      await folders.remove(name).then(
-        () => gone.push(name),
-        (error: unknown) => logger.warn({ err: error, folder: name }, 'a folder could not be deleted'),
-      )
-    }
+    const gone = await removeEach(names, { folders, logger })
     await forgetFolders(database.pool, gone)
     cleared += gone.length
     names = await removedFolders(database.pool, names.at(-1) ?? '', PAGE)
   }
   return cleared
+}
+
+/** Answers those that are gone. One that cannot be deleted keeps no other, and a disk that refuses them all is told of once. */
+async function removeEach(
+  names: readonly string[],
+  { folders, logger }: Omit<FolderParts, 'database'>,
+): Promise<readonly string[]> {
+  const gone: string[] = []
+  let refused: unknown
+  for (const name of names)
+    await folders.remove(name).then(
+      () => gone.push(name),
+      (error: unknown) => {
+        refused = error
+      },
+    )
+  if (gone.length < names.length)
+    logger.warn({ err: refused, folders: names.length - gone.length }, 'folders could not be deleted')
+  return gone
 }

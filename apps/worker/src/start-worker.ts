@@ -19,6 +19,7 @@ import { countAttempt } from './metrics/count-attempt.ts'
 import { createWorkerMetrics, watchWorker, workerReport } from './metrics/worker-metrics.ts'
 import { NodeRegistration } from './node-registration.ts'
 import { openSandboxes } from './open-sandboxes.ts'
+import { paceWarnings } from './pace-warnings.ts'
 import { RunDesk } from './run-desk.ts'
 import { startClocks } from './start-clocks.ts'
 import { startCustodian } from './start-custodian.ts'
@@ -39,15 +40,16 @@ export type RunningWorker = {
 export async function startWorker(config: WorkerConfig, logger: Logger): Promise<RunningWorker> {
   if (config.bundlesRoot !== undefined) await proveBundlesRoot(config.bundlesRoot)
   const giveUp = new AbortController()
+  const warn = paceWarnings(logger)
   const database = openDatabase({
     url: config.databaseUrl,
     poolSize: POOL_SIZE,
-    onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
+    onError: (error) => warn(error, {}, 'a database connection was lost'),
   })
   const gate = createGate({
     redisUrl: config.redisUrl,
     fleet: config.fleet,
-    onError: (error, source) => logger.warn({ err: error, source }, 'the gate is in trouble'),
+    onError: (error, source) => warn(error, { source }, 'the gate is in trouble'),
   })
   const metrics = createWorkerMetrics({ tenantDetail: config.metricsTenants })
   const tracing = await startTracing({ endpoint: config.otlpEndpoint, service: 'muster-worker' })
@@ -81,7 +83,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
         logger.error({}, 'cut off from the database: stopping what runs')
         desk.stopAll({ kind: 'lost' })
       },
-      onTrouble: (message) => logger.warn({ detail: message }, 'a beat did not get through'),
+      onTrouble: (message) => warn(new Error(message), {}, 'a beat did not get through'),
       onBroken: (error) => {
         broken = error
         logger.fatal({ err: error }, 'the beat broke; stopping')
@@ -150,11 +152,12 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     },
   })
 
-  /** A node that is dead kills what it held, and only then comes back under another id. */
+  /** A node that is dead kills what it held, and only then comes back under another id, unless it drains. */
   function renew(deadId: string): void {
-    if (!registration.lose(deadId) || draining) return
-    logger.warn({ node_id: deadId }, 'declared dead; registering anew')
+    if (!registration.lose(deadId)) return
+    logger.warn({ node_id: deadId }, 'declared dead')
     desk.stopAll({ kind: 'lost' })
+    if (draining) return
     steer()
     void registration.register().then((id) => {
       beat.name(id)
@@ -173,7 +176,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     if (desk.executions.some((execution) => execution.run.run_id === runId)) beat.hurry()
   })
   const ticker = createTicker(context, { lossesMax: config.lossesMax, retentionDays: config.retentionDays })
-  const clocks = startClocks(context, ticker)
+  const clocks = startClocks(ticker, warn)
   watchWorker(metrics, { pools, executions: () => desk.executions, breakers: () => gate.breakers() })
   metrics.includeProcess()
   const health = await startHealthServer({
@@ -206,14 +209,13 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
         .drain()
         .catch((error: unknown) => logger.warn({ err: error }, 'the drain is made known by the beat'))
       await Promise.all(taking.map((consumer) => consumer.pause()))
-      await drainDesk(desk, config, logger)
+      await drainDesk(desk, config, giveUp, logger)
       await clocks.stop()
       stopCancelHints()
       stopCustodian()
       await registration.leave().catch((error: unknown) => logger.warn({ err: error }, 'could not leave in order'))
       await Promise.all(taking.map((consumer) => consumer.close(0)))
       await beat.stop()
-      giveUp.abort()
       await health.close()
       await gate.close()
       await database.close()

@@ -48,3 +48,22 @@ test('a folder goes once its session or run is gone and it lay still for a week,
   })
   expect(names.filter((name) => existsSync(join(root, 'sessions', 'sessions', name)))).toEqual(kept)
 })
+
+test('a folder that cannot be deleted keeps no other one', async () => {
+  const folders = createSessionFolders(join(root, 'sessions'))
+  const [stuck, gone] = [newId('session'), newId('session')]
+  for (const name of [stuck, gone]) utimesSync(await folders.open(name), new Date(0), new Date(0))
+  const parts = {
+    database: fleet.database,
+    folders: {
+      ...folders,
+      untouched: async () => [stuck, gone],
+      remove: (name: string) => (name === stuck ? Promise.reject(new Error('busy')) : folders.remove(name)),
+    },
+    cache: createFileCache(join(root, 'cache')),
+    attachments: createAttachmentFolders(join(root, 'cache')),
+    logger: fleet.context.log,
+  }
+  await tidyUp(parts)
+  expect([stuck, gone].map((name) => existsSync(join(root, 'sessions', 'sessions', name)))).toEqual([true, false])
+})

@@ -36,6 +36,32 @@ test('a drain hands back what still runs, charges no try, and the next worker go
   await staying.drain()
 })
 
+test('a node that is declared dead while it drains kills what it held, and waits for no limit', async () => {
+  const message = '[ -e mark ] && echo done && exit; touch mark; echo ready; sleep 600'
+  const { run } = await fleet.submit({ agent: 'shell', message })
+  const leaving = await slots({ MUSTER_DRAIN_MS: '60000' })
+  await until(async () => (await fleet.events(run.id)).some((event) => event.type === 'agent.log'), {
+    deadlineMs: 20_000,
+  })
+  let left = false
+  const drained = leaving.drain().then(() => {
+    left = true
+  })
+  await until(async () => {
+    const { rowCount } = await fleet.database.pool.query(
+      `UPDATE nodes SET status = 'inactive' WHERE id = $1 AND status = 'draining'`,
+      [leaving.nodeId],
+    )
+    return rowCount === 1
+  })
+  await until(() => left, { deadlineMs: 15_000, what: 'the drain to end' })
+  await drained
+  const staying = await slots({})
+  expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ output: 'done' })
+  expect((await fleet.attempts(run.id)).map((attempt) => attempt.status)).toEqual(['lost', 'succeeded'])
+  await staying.drain()
+})
+
 test('a run handed back five times without progress stays to the last limit and then counts as lost', async () => {
   const { run } = await fleet.submit({ agent: 'shell', message: 'sleep 600' })
   await fleet.database.pool.query('UPDATE runs SET hand_backs = 5 WHERE id = $1', [run.id])

@@ -87,3 +87,23 @@ test('an outage of Postgres between the claim and the start of the program charg
   for (const { run } of runs)
     expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ status: 'succeeded', attempt_count: 1 })
 })
+
+test('a drain ends past its last limit though Postgres stays away, and its run starts again', async () => {
+  await fleet.agent('plain', {
+    command: ['sh', '-c', '[ -e mark ] && echo done && exit; touch mark; echo ready; sleep 60'],
+  })
+  const none = { MUSTER_POOLS: 'none:1', MUSTER_DRAIN_MS: '0', MUSTER_DRAIN_MAX_MS: '4000' }
+  const leaving = await fleet.worker(none)
+  const { run } = await fleet.submit({ agent: 'plain', message: '', policy: { runtime_type: 'none' } })
+  await saying(run.id, 'ready')
+  await postgres.stop()
+  let left = false
+  const drained = leaving.drain().then(() => {
+    left = true
+  })
+  await until(() => left, { deadlineMs: 40_000, what: 'the drain to end' }).finally(() => postgres.start())
+  await drained
+  await fleet.worker(none)
+  expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ output: 'done', losses: 0 })
+  expect((await fleet.attempts(run.id)).map((attempt) => attempt.status)).toEqual(['lost', 'succeeded'])
+})

@@ -2,6 +2,7 @@ import { Batcher } from '@muster/core'
 import { type AcceptItem, type AcceptVerdict, type Offer, offersOf } from '@muster/store'
 import { acceptedOffer } from './accepted-view.ts'
 import type { EngineContext } from './engine-context.ts'
+import { LastingTrouble } from './lasting-trouble.ts'
 import { offerRuns } from './offer-runs.ts'
 
 /**
@@ -12,6 +13,7 @@ export class AcceptedOffers {
   readonly #context: EngineContext
   readonly #offerer: Batcher<readonly Offer[], boolean>
   readonly #underway = new Set<Promise<unknown>>()
+  readonly #trouble = new LastingTrouble()
 
   constructor(context: EngineContext) {
     this.#context = context
@@ -47,8 +49,9 @@ export class AcceptedOffers {
   async #send(offers: readonly Offer[]): Promise<void> {
     try {
       await this.#offerer.add(offers)
+      this.#trouble.isOver()
     } catch (error) {
-      this.#context.log.warn({ err: error, run_ids: offers.map((each) => each.runId) }, 'an offer failed')
+      this.#trouble.came(() => this.#context.log.warn({ err: error, run_id: offers[0]?.runId }, 'offers failed'))
     }
   }
 

@@ -1,8 +1,7 @@
-import type { Admission } from '@muster/core'
+import { type Admission, AppError } from '@muster/core'
 import type { Gate, GateSlot } from '@muster/gate'
 import { burnAdmission, type Held, heldRuns, nodeStates, offersOf } from '@muster/store'
 import type { EngineContext } from './engine-context.ts'
-import { tellGate } from './tell-gate.ts'
 import { withGate } from './with-gate.ts'
 
 const STALE_AFTER_MS = 5000
@@ -24,29 +23,47 @@ export function createSlotComparer(context: EngineContext): SlotComparer {
     if (slots === null) return
     const held = await heldRuns(context.database.pool)
     const heldByRun = new Map(held.map((each) => [each.runId, each]))
-    await releaseStale(
+    const fault = await releaseStale(
       slots.filter((slot) => slot.state === 'started' && heldByRun.get(slot.runId)?.admission !== slot.admission),
     )
     await restoreMissing(held, new Map(slots.map((slot) => [slot.runId, slot.admission])))
+    if (fault !== null) throw fault.error
   }
 
-  async function releaseStale(suspects: readonly GateSlot[]): Promise<void> {
-    if (suspects.length === 0) return
-    const { pool } = context.database
-    const nodes = new Map((await nodeStates(pool, [...nodesOf(suspects)])).map((node) => [node.id, node]))
+  /** Answers the first fault: a slot that cannot be freed is tried again by the next tick, and keeps no other. */
+  async function releaseStale(suspects: readonly GateSlot[]): Promise<{ readonly error: unknown } | null> {
+    if (suspects.length === 0) return null
+    let fault: { readonly error: unknown } | null = null
+    const nodes = new Map(
+      (await nodeStates(context.database.pool, [...nodesOf(suspects)])).map((node) => [node.id, node]),
+    )
     for (const slot of suspects) {
       const node = slot.nodeId === null ? undefined : nodes.get(slot.nodeId)
       const claiming = node?.claiming.some((pair) => pair.run_id === slot.runId) ?? false
       if (node?.alive === true && (claiming || slot.ageMs < STALE_AFTER_MS)) continue
-      if (await burnAdmission(pool, slot.runId, slot.admission)) continue
-      context.log.warn(
-        { run_id: slot.runId, admission: slot.admission, node_id: slot.nodeId },
-        'a slot without a run is freed',
-      )
-      context.report?.leaked?.(1)
-      const offers = await offersOf(pool, [slot.runId])
-      await tellGate(() => context.gate.release([{ runId: slot.runId, admission: slot.admission }], offers))
+      try {
+        await free(slot)
+      } catch (error) {
+        if (error instanceof AppError) throw error
+        fault ??= { error }
+      }
     }
+    return fault
+  }
+
+  async function free(slot: GateSlot): Promise<void> {
+    const { pool } = context.database
+    if (await burnAdmission(pool, slot.runId, slot.admission)) return
+    const offers = await offersOf(pool, [slot.runId])
+    const release = { runId: slot.runId, admission: slot.admission }
+    const reply = await withGate(() => context.gate.release([release], offers))
+    // that of a run which ended meanwhile was freed by its worker
+    if (reply?.kind !== 'warm' || reply.released.length === 0) return
+    context.report?.leaked?.(1)
+    context.log.warn(
+      { run_id: slot.runId, admission: slot.admission, node_id: slot.nodeId },
+      'a slot without a run was freed',
+    )
   }
 
   async function restoreMissing(held: readonly Held[], slots: ReadonlyMap<string, number>): Promise<void> {
@@ -54,13 +71,14 @@ export function createSlotComparer(context: EngineContext): SlotComparer {
     const twice = lacking.filter((each) => missing.get(each.runId) === each.admission)
     missing = new Map(lacking.map((each) => [each.runId, each.admission]))
     if (twice.length === 0) return
-    context.log.warn({ run_ids: twice.map((each) => each.runId) }, 'running runs without a slot get one')
-    context.report?.restored?.(twice.length)
-    await tellGate(() =>
+    const reply = await withGate(() =>
       context.gate.restore(
         twice.map(({ offer, runId, admission, nodeId }) => ({ ...offer, runId, admission, nodeId })),
       ),
     )
+    if (reply?.kind !== 'warm' || reply.restored.length === 0) return
+    context.report?.restored?.(reply.restored.length)
+    context.log.warn({ run_ids: reply.restored }, 'running runs without a slot got one')
   }
 
   return { compare }

@@ -32,8 +32,8 @@ export function createReoffering(context: EngineContext): Reoffering {
       const answer = await withGate(() => context.gate.unknown(runIds.slice(start, start + PAGE)))
       if (answer === null || answer.kind === 'cold') return
       const offers = await offersOf(pool, answer.runIds)
+      if (!(await offerRuns(context, offers))) return
       if (offers.length > 0) context.report?.recovered?.('offer_lost', offers.length)
-      await offerRuns(context, offers)
     }
   }
 

@@ -1,6 +1,7 @@
 import type { RunEvent } from '@muster/contracts'
 import { Batcher } from '@muster/core'
 import type { EngineContext } from './engine-context.ts'
+import { LastingTrouble } from './lasting-trouble.ts'
 import { perGate } from './per-gate.ts'
 import { withGate } from './with-gate.ts'
 
@@ -12,12 +13,16 @@ const BATCH_MAX = 64
  */
 export async function publishEvents(context: EngineContext, events: readonly RunEvent[]): Promise<void> {
   if (events.length === 0) return
+  const trouble = troubleOf(context.gate)
   try {
     await withGate(() => publisherOf(context.gate).add(events))
+    trouble.isOver()
   } catch (error) {
-    context.log.warn({ err: error }, 'events were not shown live')
+    trouble.came(() => context.log.warn({ err: error }, 'events were not shown live'))
   }
 }
+
+const troubleOf = perGate(() => new LastingTrouble())
 
 /** While one call is on its way the next events wait for each other. */
 const publisherOf = perGate(

@@ -6,9 +6,12 @@ import { offerBacklog } from './offer-backlog.ts'
 /**
  * Gives a cold gate what Postgres holds: raises the epoch, reads configuration and held runs, loads them as started slots, then offers the
  * queued runs in pages. A load without an answer is never repeated: the next rebuild begins with a new epoch.
- * `later`: the epoch was raised within the last 3 s.
+ * `later`: the epoch was raised within the last 3 s. `onLoaded`: the gate is good from here on, though its backlog may take long.
  */
-export async function rebuildGate(context: EngineContext): Promise<'loaded' | 'refused' | 'unavailable' | 'later'> {
+export async function rebuildGate(
+  context: EngineContext,
+  onLoaded: () => void = () => undefined,
+): Promise<'loaded' | 'refused' | 'unavailable' | 'later'> {
   const { pool } = context.database
   const epoch = await raiseEpoch(pool)
   if (epoch === null) return 'later'
@@ -24,6 +27,7 @@ export async function rebuildGate(context: EngineContext): Promise<'loaded' | 'r
     await offerBacklog(context, epoch)
     return 'unavailable'
   }
+  onLoaded()
   context.log.info({ epoch, held: held.length, configured: entries.length }, 'the gate was rebuilt')
   await offerBacklog(context, epoch)
   return 'loaded'

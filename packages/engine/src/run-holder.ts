@@ -24,6 +24,7 @@ export type HolderOptions = {
   readonly signal: AbortSignal
   /** Postgres does not answer: take no more jobs until `onDecided`. */
   readonly onUndecided: () => void
+  /** It answered, were it with a refusal, or nobody waits for it any more. */
   readonly onDecided: () => void
 }
 
@@ -59,9 +60,12 @@ export function createRunHolder(context: EngineContext, options: HolderOptions):
   const { pool } = context.database
   const max = batchMax(options.places)
   const ask = async <T>(statement: () => Promise<T>): Promise<T> => {
-    const answer = await untilAnswered(statement, { signal: options.signal, onUndecided: options.onUndecided })
-    options.onDecided()
-    return answer
+    try {
+      return await untilAnswered(statement, { signal: options.signal, onUndecided: options.onUndecided })
+    } finally {
+      // a refusal is an answer too
+      options.onDecided()
+    }
   }
 
   const releaseSlot = createSlotReleaser(context)

@@ -49,6 +49,8 @@ const PAGE = 500
 /** A configuration commits within this of its version, so reading this far back again misses none. */
 const OVERLAP_MS = 30_000
 const LOOK_AGAIN_MS = 500
+/** A gate that was away for a moment hears at once what it missed, but no more often than the tick would tell it. */
+const HEAR_AGAIN_MS = 1000
 /** What became offerable while the gate was away for longer than this is more than the recent look finds. */
 const AWAY_MS_MAX = 20_000
 
@@ -67,6 +69,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   let condition: GateCondition = 'warm'
   let lookedAt = Number.NEGATIVE_INFINITY
   let thereAt = performance.now()
+  let heardAt = Number.NEGATIVE_INFINITY
   /** What a sweep and an audit ask carries nothing of ours: when Redis refuses one, what it holds is damaged. */
   let damaged = false
   let done = new Set<Duty>()
@@ -108,8 +111,9 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     rebuilding = true
     // The rest of the tick does not wait for a rebuild, whose backlog may be long.
     void duty('rebuild', async () => {
-      const outcome = await rebuildGate(context)
-      if (outcome === 'loaded') damaged = false
+      const outcome = await rebuildGate(context, () => {
+        damaged = false
+      })
       if (outcome !== 'later') context.report?.rebuilt?.(outcome)
       context.log.info({ outcome }, 'the gate was cold or damaged')
     }).finally(() => {
@@ -174,7 +178,8 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     }
     const awayMs = performance.now() - thereAt
     if (condition !== 'away') thereAt = performance.now()
-    if (condition === 'warm' && before === 'away') {
+    if (condition === 'warm' && before === 'away' && performance.now() - heardAt > HEAR_AGAIN_MS) {
+      heardAt = performance.now()
       await duty('recent', () => reoffering.offerRecent())
       // as after a rebuild, nothing waits for a backlog that may be long; each process asks for what the gate does not know
       if (awayMs > AWAY_MS_MAX) void duty('backlog', async () => offerBacklog(context, await readEpoch(pool)))

@@ -175,3 +175,23 @@ test('a gate that does not take a page of the backlog at once is asked again', a
   expect(await fleet.rebuild()).toBe('loaded')
   expect((await fleet.inGate(run.id)).state).toBe('reserved')
 })
+
+test('the duties of a damaged gate go on once it is loaded, however long its backlog is', async () => {
+  const offering = Promise.withResolvers<void>()
+  const reached = Promise.withResolvers<void>()
+  fleet.staging.at('gate.sweep', { fault: true })
+  await fleet.ticker.sweep().catch(() => undefined)
+  await fleet.database.pool.query(`UPDATE fleet SET raised_at = '-infinity'`)
+  fleet.staging.at('backlog_page', {
+    before: () => {
+      reached.resolve()
+      return offering.promise
+    },
+  })
+  await fleet.tick()
+  await reached.promise
+  const before = fleet.ticker.freshness.get('slots')
+  await fleet.tick()
+  expect(fleet.ticker.freshness.get('slots')).not.toBe(before)
+  offering.resolve()
+})

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { ClaimingPair, HeldPair } from '@muster/store'
 import type { FromBeat, ToBeat } from './beat-messages.ts'
@@ -42,6 +41,7 @@ export function startBeat(options: { readonly databaseUrl: string }, listener: B
   const thread = new Worker(new URL('./beat-thread.ts', import.meta.url), { workerData: { ...options, turns } })
   let stopping = false
   const ready = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<void>()
   let onBroken: BeatListener['onBroken'] = ready.reject
 
   thread.on('message', (message: FromBeat) => {
@@ -63,6 +63,7 @@ export function startBeat(options: { readonly databaseUrl: string }, listener: B
   })
   thread.on('error', (error) => onBroken(error instanceof Error ? error : new Error(String(error))))
   thread.on('exit', (code) => {
+    ended.resolve()
     if (!stopping) onBroken(new Error(`the beat ended with ${code}`))
   })
 
@@ -98,9 +99,8 @@ export function startBeat(options: { readonly databaseUrl: string }, listener: B
     async stop() {
       stopping = true
       clearInterval(turn)
-      const ended = once(thread, 'exit')
       tell([{ type: 'stop' }])
-      await ended
+      await ended.promise
     },
   }
 }
