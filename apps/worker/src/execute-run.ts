@@ -131,7 +131,7 @@ export class Execution {
     if (this.#parts.noop && run.policy.runtime_type === 'none') return this.#noop()
     const folder = run.session_id ?? run.run_id
     // first of all: of an attempt that reports its end the next one takes it that nothing older is left
-    await this.#clearEarlier(folder)
+    if ((await this.#clearEarlier(folder)) === 'refused') return this.#stoppedBeforeStart()
     const sandbox = sandboxes.get(run.policy.runtime_type)
     if (sandbox === undefined)
       return this.#unavailable('sandbox_unavailable', `this node has no ${run.policy.runtime_type}`)
@@ -232,20 +232,20 @@ export class Execution {
   }
 
   /** Kills what an earlier attempt left where it can be reached; elsewhere gives the session a copy of its folder. */
-  async #clearEarlier(folder: string): Promise<void> {
+  async #clearEarlier(folder: string): Promise<'cleared' | 'refused'> {
     const { previous, session_id, run_id, losses } = this.run
-    if (previous === null || previous.status === 'succeeded') return
+    if (previous === null || previous.status === 'succeeded') return 'cleared'
     // one that was lost may itself have been lost before it cleared what came before it, on a host that is out of reach
     const isAlone = previous.status !== 'lost' || (previous.run_id === run_id && losses < 2)
     if (previous.host_identity === this.#parts.hostIdentity) {
       const killed = await killGroup(session_id === null ? { runId: run_id } : { sessionId: session_id })
-      if (killed.kind === 'gone' && isAlone) return
+      if (killed.kind === 'gone' && isAlone) return 'cleared'
     }
-    if (previous.status !== 'lost' && previous.status !== 'running' && previous.status !== 'cancelled') return
-    if (this.run.policy.workspace_access !== 'none') {
-      const replaced = await this.#parts.folders.replace(folder)
-      if (replaced.kind === 'failed') throw new Error(`the session's folder could not be replaced: ${replaced.reason}`)
-    }
+    if (previous.status !== 'lost' && previous.status !== 'running' && previous.status !== 'cancelled') return 'cleared'
+    if (this.run.policy.workspace_access === 'none') return 'cleared'
+    const replaced = await this.#parts.folders.replace(folder, () => this.#mayStart())
+    if (replaced.kind === 'failed') throw new Error(`the session's folder could not be replaced: ${replaced.reason}`)
+    return replaced.kind === 'refused' ? 'refused' : 'cleared'
   }
 
   async #write(events: Parameters<EventWriter['write']>[2]): Promise<void> {

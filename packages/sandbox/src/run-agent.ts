@@ -56,7 +56,7 @@ export function runAgent(task: AgentTask): AgentExecution {
       return await release.wait(call())
     } catch (error) {
       fault ??= { error }
-      void stop()
+      unattended(stop())
       return undefined
     }
   }
@@ -65,12 +65,12 @@ export function runAgent(task: AgentTask): AgentExecution {
   function decide(made: Verdict): void {
     if (verdict !== null || (stopReason !== null && made.kind === 'failed')) return
     verdict = made
-    void killAfter(bounds.resultGraceMs)
+    unattended(killAfter(bounds.resultGraceMs))
   }
 
   function refuse(failure: Failure): void {
     decide({ kind: 'failed', failure })
-    void process.kill()
+    unattended(process.kill())
   }
 
   async function killAfter(graceMs: number): Promise<void> {
@@ -131,7 +131,7 @@ export function runAgent(task: AgentTask): AgentExecution {
   }
 
   async function run(): Promise<AgentOutcome> {
-    void process.exited.then(() => emptied.open())
+    unattended(process.exited.finally(() => emptied.open()))
     void write(task.start)
     const exit = await drainPipes(process, [
       { stream: process.stdout, accept: stdout.accept, finish: stdout.finish },
@@ -152,6 +152,11 @@ export function runAgent(task: AgentTask): AgentExecution {
   }
 
   return { outcome: run(), write, cancel, stop }
+}
+
+/** Work whose outcome nobody waits for: how the sandbox ended is told by `exited`, and to whoever awaits the agent's outcome. */
+function unattended(work: Promise<unknown>): void {
+  work.catch(() => undefined)
 }
 
 const slowedEvent = (eventsPerSecond: number): AgentEvent =>

@@ -4,20 +4,24 @@ import { chmod, chown, lstat, mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { idPattern } from '@muster/contracts'
 import { removeTree } from './remove-tree.ts'
+import type { ConfirmStart } from './sandbox.ts'
 import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
 
 export type ReplaceOutcome =
   | { readonly kind: 'replaced'; readonly folder: string }
   | { readonly kind: 'failed'; readonly reason: string }
+  /** The caller no longer owns the session; its folder is where it was. */
+  | { readonly kind: 'refused' }
 
 export type SessionFolders = {
   /** The absolute path of a session's (or a sessionless run's) folder, made when it is missing and owned by the agents' user. */
   open(name: string): Promise<string>
   /**
    * Gives the session a copy of its folder and moves the old one aside, for an earlier attempt that cannot be reached: it
-   * keeps the old inode. Interrupted anywhere, the next `open` or `replace` finds either the old folder or a whole copy.
+   * keeps the old inode. Interrupted anywhere, the next `open` or `replace` finds either the old folder or a whole copy. `confirm` is asked
+   * once the copy is whole, which may take long, and before anything is moved.
    */
-  replace(name: string): Promise<ReplaceOutcome>
+  replace(name: string, confirm?: ConfirmStart): Promise<ReplaceOutcome>
   /** Deletes a session's folder and its copies. */
   remove(name: string): Promise<void>
   /** The names of folders in which nothing was made, removed or renamed at the top for so long. */
@@ -76,7 +80,7 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
     return folder
   }
 
-  async function replace(name: string): Promise<ReplaceOutcome> {
+  async function replace(name: string, confirm?: ConfirmStart): Promise<ReplaceOutcome> {
     const folder = await open(name)
     const unique = randomUUID()
     const draft = join(copies, `${name}.part-${unique}`)
@@ -84,15 +88,15 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
     await mkdir(draft, { mode: PRIVATE })
     if (owner !== null) await chown(draft, owner.uid, owner.gid)
     const reason = await copyFolder(folder, draft, owner)
-    if (reason === null) {
-      await removeTree(whole)
-      await rename(draft, whole)
-      await rename(folder, join(replaced, `${name}.${Date.now()}.${unique}`))
-      await rename(whole, folder)
-      return { kind: 'replaced', folder }
+    if (reason !== null || (confirm !== undefined && !(await confirm()))) {
+      await removeTree(draft)
+      return reason === null ? { kind: 'refused' } : { kind: 'failed', reason }
     }
-    await removeTree(draft)
-    return { kind: 'failed', reason }
+    await removeTree(whole)
+    await rename(draft, whole)
+    await rename(folder, join(replaced, `${name}.${Date.now()}.${unique}`))
+    await rename(whole, folder)
+    return { kind: 'replaced', folder }
   }
 
   async function remove(name: string): Promise<void> {

@@ -8,6 +8,20 @@ const line = (message: unknown) => `${JSON.stringify(message)}\n`
 const NO_USAGE = { input_tokens: 0, output_tokens: 0, cost_usd: 0, by_model: [] }
 
 describe('the outcome of an agent', () => {
+  it('is not known where the end of its sandbox cannot be told, and that hurts nobody else', async () => {
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const fake = fakeProcess()
+    const refused = () => Promise.reject(new Error('no descriptors left'))
+    const exited = refused()
+    const run = runKept({ ...fake.process, exited, kill: refused })
+    fake.stdout.end(line({ type: 'ask', kind: 'approval', prompt: 'may I?' }))
+    await expect(run.outcome).rejects.toThrow('no descriptors left')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    process.off('unhandledRejection', unhandled)
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+
   it('is told what to do first, by one start message', async () => {
     const fake = fakeProcess()
     const run = runKept(fake.process)

@@ -56,6 +56,23 @@ describe('session folders', () => {
     },
   )
 
+  it('stay where they are if their session was lost while they were copied', async () => {
+    const folder = await folders.open(name)
+    writeFileSync(join(folder, 'file'), 'copied')
+    const old = statSync(folder).ino
+    const copies = join(place.root, 'data', 'copies')
+    const found: string[] = []
+    const confirm = async () => {
+      for (const draft of readdirSync(copies)) found.push(...readdirSync(join(copies, draft)))
+      return false
+    }
+    expect(await folders.replace(name, confirm)).toEqual({ kind: 'refused' })
+    expect(found).toEqual(['file'])
+    expect(statSync(folder).ino).toBe(old)
+    expect(readdirSync(copies)).toEqual([])
+    expect(await folders.replace(name, async () => true)).toEqual({ kind: 'replaced', folder })
+  })
+
   it('are replaced by a copy that whoever holds the old one no longer touches', async () => {
     const folder = await folders.open(name)
     mkdirSync(join(folder, 'deep'))
