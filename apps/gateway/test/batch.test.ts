@@ -234,6 +234,24 @@ describe('idempotency in a batch', () => {
     expect([single.status, single.at('task.id')]).toEqual([200, sent.at('results.0.task.id')])
   })
 
+  test('a command that was refused holds no key: one behind it is answered as it would have been by itself', async () => {
+    const agent = await fixture.agent()
+    const key = unique()
+    const absent = {
+      agent: agent.key,
+      message: 'one',
+      idempotency_key: key,
+      session_id: 'ses_7zzzzzzzzzzzzzzzzzzzzzzzzz',
+    }
+    const one = { agent: agent.key, message: 'one', idempotency_key: key }
+    const two = { agent: agent.key, message: 'two', idempotency_key: key }
+    expect(results(await send([absent, one, one, two])).map(({ status }) => status)).toEqual([404, 202, 200, 409])
+    expect(results(await send([two, one, absent])).map(({ status }) => status)).toEqual([409, 200, 409])
+    await fixture.call('PATCH', `/v1/agents/${agent.key}`, { body: { limits: { max_waiting: 1 } } })
+    const fresh = { ...one, idempotency_key: unique() }
+    expect(results(await send([fresh, one, fresh])).map(({ status }) => status)).toEqual([429, 200, 429])
+  })
+
   test('a key of another agent is another key', async () => {
     const [one, other] = [await fixture.agent(), await fixture.agent()]
     const key = unique()

@@ -112,6 +112,21 @@ describe('idempotency', () => {
     expect(await countTasks()).toBe(before)
   })
 
+  test('an agent that is made anew has none of the keys of the one before it', async () => {
+    const first = await fixture.agent()
+    const command = { agent: first.key, message: 'm', idempotency_key: 'again' }
+    const old = await fixture.call('POST', '/v1/commands', { body: command })
+    expect(old.status).toBe(202)
+    await fixture.call('POST', `/v1/tasks/${old.textAt('task.id')}/cancel`, { body: {} })
+    expect((await fixture.call('DELETE', `/v1/agents/${first.key}`)).status).toBe(204)
+    expect((await fixture.call('POST', '/v1/commands', { body: command })).status).toBe(404)
+    const config = { runner: 'process', command: ['/bin/cat'] }
+    expect((await fixture.call('POST', '/v1/agents', { body: { key: first.key, config } })).status).toBe(201)
+    const fresh = await fixture.call('POST', '/v1/commands', { body: command })
+    expect(fresh.status).toBe(202)
+    expect(fresh.at('task.id')).not.toBe(old.at('task.id'))
+  })
+
   test('header and body that differ are refused; equal ones are one key', async () => {
     const agent = await fixture.agent()
     const key = unique()

@@ -9,10 +9,13 @@ const FILE_CHARS_MAX = 262_144
 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,254}$/
 
+/** Each is three words of a program that takes nine thousand. */
+const ENV_NAMES_MAX = 1000
+
 const envSchema = stringMapSchema({ pattern: ENV_NAME.source }, (name, value) => {
   if (!ENV_NAME.test(name)) return 'not a name of an environment variable'
   return value.length > 32_768 ? 'longer than 32768 characters' : null
-})
+}).refine((env) => Object.keys(env).length <= ENV_NAMES_MAX, { error: `more than ${ENV_NAMES_MAX} names` })
 
 const PATH_MAX = 255
 const NOT_A_PATH = `not a relative path without "." and ".." parts (at most ${PATH_MAX} characters, and ${NAME_BYTES_MAX} bytes of UTF-8 in a part)`

@@ -36,6 +36,16 @@ describe('the files of an agent', () => {
     expect(placesOf({ files: { fine: '', [path]: '' } })).toEqual([['files', path]])
   })
 
+  test('a thousand names of an environment are taken, one more is refused', () => {
+    const config = (count: number) => ({
+      runner: 'process',
+      command: ['true'],
+      env: Object.fromEntries(Array.from({ length: count }, (_, k) => [`NAME_${k}`, 'v'])),
+    })
+    expect(agentConfigSchema.safeParse(config(1000)).success).toBe(true)
+    expect(agentConfigSchema.safeParse(config(1001)).error?.issues.map(({ path }) => path)).toEqual([['env']])
+  })
+
   test('are refused where one lies below another, at any depth and in whatever order they are given', () => {
     expect(placesOf({ files: { 'a/b': '', 'a/b/c/d': '', 'a/bc': '', 'a.b/c': '' } })).toEqual([['files', 'a/b/c/d']])
     expect(placesOf({ files: { 'a/b/c': '', a: '' } })).toEqual([['files', 'a/b/c']])

@@ -29,13 +29,11 @@ export async function acceptInOrder(
 ): Promise<readonly Decided[]> {
   const { max, pins, forget } = parts
   const decided = new Map<number, Decided>()
-  const repeats = new Repeats()
-  const all = requests.map((request, index) => ({ index, request }))
   let outage: unknown
-  for (let start = 0; start < all.length; start += max) {
-    let open: readonly Open[] = all.slice(start, start + max)
+  for (const together of sentTogether(requests, max)) {
+    let open = together
     for (let pin = 0; pin < pins && open.length > 0 && outage === undefined; pin++) {
-      const ready = repeats.without(await prepareAll(open, parts, decided))
+      const ready = await prepareAll(open, parts, decided)
       const behind = behindTheirAgent(ready)
       open = behind.length > 0 ? ready : await commitAll(ready, parts, decided)
       for (const { request } of behind.length > 0 ? behind : open) forget(request)
@@ -43,7 +41,25 @@ export async function acceptInOrder(
     }
     for (const { index } of open) decided.set(index, refused(outage ?? unpinned()))
   }
-  return all.map(({ index }) => decided.get(index) ?? repeats.judge(index, decided))
+  return requests.map((_, index) => decided.get(index) ?? refused(new Error('a command was not decided')))
+}
+
+/** Neighbours, no idempotency key twice: what becomes of a command depends on whether one before it has taken its key. */
+function sentTogether(requests: readonly AcceptRequest[], max: number): readonly (readonly Open[])[] {
+  const groups: Open[][] = []
+  const keys = new Set<string>()
+  for (const [index, request] of requests.entries()) {
+    const key = request.idempotencyKey
+    let group = groups.at(-1)
+    if (group === undefined || group.length === max || (key !== null && keys.has(key))) {
+      group = []
+      groups.push(group)
+      keys.clear()
+    }
+    if (key !== null) keys.add(key)
+    group.push({ index, request })
+  }
+  return groups
 }
 
 /** What kept a command from being written: those behind it are not tried, so that none overtakes it in its session. */
@@ -113,35 +129,5 @@ function settle(answer: () => Accepted): Decided {
     return { status: 'fulfilled', value: answer() }
   } catch (error) {
     return refused(error)
-  }
-}
-
-/** Commands whose idempotency key another one before them has: they are not sent, and share what becomes of the first. */
-class Repeats {
-  readonly #firsts = new Map<string, { readonly index: number; readonly fingerprint: string | null }>()
-  readonly #repeats = new Map<number, { readonly of: number; readonly isSame: boolean }>()
-
-  without(ready: readonly Ready[]): readonly Ready[] {
-    return ready.filter(({ index, item: { agent_id, idempotency_key, fingerprint } }) => {
-      if (idempotency_key === null) return true
-      const key = JSON.stringify([agent_id, idempotency_key])
-      const first = this.#firsts.get(key)
-      if (first === undefined) this.#firsts.set(key, { index, fingerprint })
-      if (first === undefined || first.index === index) return true
-      this.#repeats.set(index, { of: first.index, isSame: first.fingerprint === fingerprint })
-      return false
-    })
-  }
-
-  judge(index: number, decided: ReadonlyMap<number, Decided>): Decided {
-    const repeat = this.#repeats.get(index)
-    const first = repeat === undefined ? undefined : decided.get(repeat.of)
-    if (repeat === undefined || first === undefined) return refused(new Error('a command was not decided'))
-    if (!repeat.isSame)
-      return refused(new AppError('idempotency_conflict', 'this idempotency key has another body in the same request'))
-    if (first.status === 'rejected' || first.value.outcome === 'deduplicated') return first
-    const { task, run, session } = first.value
-    const ids = { taskId: task.id, runId: run.id, sessionId: session?.id ?? null }
-    return { status: 'fulfilled', value: { outcome: 'deduplicated', ...ids } }
   }
 }

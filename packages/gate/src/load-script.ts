@@ -16,6 +16,7 @@ const CONSTANTS = [
   `local FORMAT = '${FORMAT}'`,
   `local POOLS = { ${POOLS.map((pool) => `'${pool}'`).join(', ')} }`,
   `local RESERVED_MS = ${RESERVED_MS}`,
+  'local ACCRUE_MAX_MS = 60000',
   'local ADMIT_MAX = 64',
   'local PROMOTE_MAX = 64',
   'local SWEEP_MAX = 500',

@@ -1,6 +1,19 @@
+import { admissionOf } from '@muster/core'
 import { expect, test } from 'vitest'
 import type { Admitted, GateConfig, GateNode, GateOffer } from '../src/index.ts'
-import { agent, classKey, node as nodeOf, offerOf, one, place, run, startOne, warm, workspace } from './fleet.ts'
+import {
+  agent,
+  classKey,
+  holdingOf,
+  node as nodeOf,
+  offerOf,
+  one,
+  place,
+  run,
+  startOne,
+  warm,
+  workspace,
+} from './fleet.ts'
 import { openGate } from './open-gate.ts'
 
 const NODE = nodeOf('worker')
@@ -116,6 +129,30 @@ test('who waits in a pool without a node keeps nobody else remembered', async ()
   expect(await isKnown()).toBe(1)
   await workAnHour(opened, busy)
   expect(await isKnown()).toBe(0)
+})
+
+test('a run that gets its slot back gives nobody credit', async () => {
+  const opened = await openGate({ capacities: { none: 1 } })
+  const { gate } = opened
+  const held = warm(await gate.offer(many('settled', 20))).admitted
+  await workAnHour(opened, held)
+  await gate.restore([holdingOf(place('found'), 'found', admissionOf(1, 100))])
+  await gate.setCapacities({ none: 2 })
+  const late = many('late', 20)
+  await gate.offer(late)
+  expect([4, 5]).toContain(await turnsOf(opened, late, held))
+})
+
+test('nobody is charged for the hours that the clock leaps over', async () => {
+  const opened = await openGate({ capacities: { none: 1 } })
+  const { gate, clock } = opened
+  const holder = many('leapt', 200)
+  const held = warm(await gate.offer(holder)).admitted
+  await gate.start(held, NODE)
+  await gate.offer(many('rested', 200))
+  clock.now += 3_600_000
+  await gate.sweep()
+  expect(await turnsOf(opened, holder, held, 200)).toBeGreaterThan(60)
 })
 
 test.each<[string, GateNode]>([

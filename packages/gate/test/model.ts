@@ -5,7 +5,7 @@ import { nodeId } from '../src/node-id.ts'
 
 type Settings = { limit: number | null; weight: number; paused: boolean; version: number }
 /* What a node is in one pool. */
-type Standing = { used: number; tag: number; wasEligible: boolean }
+type Standing = { used: number; tag: number; wasEligible: boolean; wasLiving: boolean }
 type Node = {
   id: string
   parent: string
@@ -28,7 +28,7 @@ type Run = {
 
 const RESERVED_MS = 3000
 const ROOT = '*'
-const nowhere = (): Standing => ({ used: 0, tag: 0, wasEligible: false })
+const nowhere = (): Standing => ({ used: 0, tag: 0, wasEligible: false, wasLiving: false })
 export const usedOf = ({ pools }: Node): number => POOLS.reduce((sum, pool) => sum + pools[pool].used, 0)
 const unset: Settings = { limit: null, weight: 1, paused: false, version: -1 }
 const byKey =
@@ -103,7 +103,7 @@ export class GateModel {
     ]
   }
   private accrue(one: Node): void {
-    const elapsed = this.now * 1000 - one.at
+    const elapsed = Math.min(this.now * 1000 - one.at, 60_000_000)
     for (const standing of Object.values(one.pools))
       if (standing.used > 0 && elapsed > 0)
         standing.tag += Math.floor((standing.used * elapsed * 1000) / this.settings(one.id).weight + 0.5)
@@ -114,9 +114,10 @@ export class GateModel {
     for (const pool of POOLS) {
       const standing = one.pools[pool]
       const eligible = this.eligible(one, pool)
-      if (eligible && !standing.wasEligible && standing.used === 0)
-        standing.tag = Math.max(standing.tag, this.leastLiving(one, pool) ?? 0)
+      const living = eligible || standing.used > 0
+      if (living && !standing.wasLiving) standing.tag = Math.max(standing.tag, this.leastLiving(one, pool) ?? 0)
       standing.wasEligible = eligible
+      standing.wasLiving = living
     }
     this.touched.add(one.id)
   }

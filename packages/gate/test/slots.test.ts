@@ -31,6 +31,23 @@ test('a started slot does not expire', async () => {
   expect(await gate.lookup([given.runId])).toMatchObject({ runs: [{ state: 'started', nodeId: node('n') }] })
 })
 
+test('a clock that was set back keeps no reservation, and makes no slot young', async () => {
+  const { gate, clock } = await openGate({ capacities: { none: 2 } })
+  const [kept, waits] = warm(await gate.offer([offerOf(place('a'), 1), offerOf(place('b'), 2)])).admitted
+  if (kept === undefined || waits === undefined) throw new Error('two slots')
+  await startOne(gate, kept.runId, kept.admission, node('n'))
+  clock.now -= 3_600_000
+  expect(warm(await gate.sweep())).toMatchObject({ expired: 1, admitted: [{ runId: waits.runId }] })
+  const page = await gate.audit(null)
+  const ages = page.kind === 'warm' ? page.slots.map(({ runId, ageMs }) => [runId, ageMs]) : []
+  expect(ages).toEqual([
+    [kept.runId, 3_600_000],
+    [waits.runId, 0],
+  ])
+  clock.now += 3000
+  expect(warm(await gate.sweep()).expired).toBe(1)
+})
+
 test('the first node that starts a run has it; asked again it is told so, another is refused', async () => {
   const { gate } = await openGate({ capacities: { none: 1 } })
   const { runId, admission } = one(warm(await gate.offer([offerOf(place('a'), 1)])).admitted)

@@ -47,7 +47,7 @@ const UPDATE = {
   name: 'update_agent',
   text: `WITH made AS (
       UPDATE agents SET name = $2, config = $3, limits = $4, weight = $5, active = $6, paused = $7, version = $8, updated_at = now(),
-        config_version = nextval('config_version'), configured_at = now()
+        config_version = nextval('config_version'), configured_at = clock_timestamp()
       WHERE id = $1 RETURNING ${COLUMNS}
     ), kept AS (
       INSERT INTO agent_versions (agent_id, version, config) SELECT id, version, config FROM made ON CONFLICT DO NOTHING

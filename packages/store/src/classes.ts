@@ -32,7 +32,7 @@ const LOCK = {
 }
 const UPDATE = {
   name: 'update_class',
-  text: `UPDATE classes SET concurrency_limit = $2, weight = $3, paused = $4, config_version = nextval('config_version'), configured_at = now()
+  text: `UPDATE classes SET concurrency_limit = $2, weight = $3, paused = $4, config_version = nextval('config_version'), configured_at = clock_timestamp()
     WHERE key = $1 RETURNING *`,
   row: ROW,
 }

@@ -1,5 +1,8 @@
-/** SQLSTATE classes and codes that mean: the server, the connection or a lock was the trouble, not the statement. */
-const PASSING = /^(08|53|57P|40001|40P01|55P03|57014)/
+/**
+ * SQLSTATE classes and codes that mean: the server, the connection or a lock was the trouble, not the statement. 25006: a server that only
+ * reads, as one does before it takes over.
+ */
+const PASSING = /^(08|53|57P|25006|25P03|40001|40P01|55P03|57014)/
 const NODE_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -8,6 +11,7 @@ const NODE_CODES = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
   'EHOSTUNREACH',
+  'ENETUNREACH',
   'ENOENT',
 ])
 const MESSAGES =

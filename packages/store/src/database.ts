@@ -23,17 +23,22 @@ export type Database = {
 const CONNECT_MS = 2000
 /** No statement of ours takes a tenth of this; past it the server or the network hangs. */
 const QUERY_MS = 8000
+/** So much later than we do, Postgres gives up what it still does for us: nothing that nobody waits for keeps a lock or a place. */
+const GRACE_MS = 2000
 
 // int8 columns hold sequences and admissions, all below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /** Opens a pool alone; connects when first used. `queryMs`: how long a statement may take. */
 export function openPool(options: DatabaseOptions & { readonly queryMs?: number }): pg.Pool {
+  const queryMs = options.queryMs ?? QUERY_MS
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.poolSize,
     connectionTimeoutMillis: CONNECT_MS,
-    query_timeout: options.queryMs ?? QUERY_MS,
+    query_timeout: queryMs,
+    statement_timeout: queryMs + GRACE_MS,
+    idle_in_transaction_session_timeout: queryMs + GRACE_MS,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
   })

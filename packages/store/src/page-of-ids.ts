@@ -6,10 +6,10 @@ import { execute } from './statement.ts'
 import { textArray } from './text-array.ts'
 
 /** A page ends before it grows past this, though it has at least one item: no client can fill a gateway's memory by asking for many large ones. */
-const PAGE_BYTES_MAX = 8_388_608
+export const PAGE_BYTES_MAX = 8_388_608
 
 /** JSON that is kept as it is has its size; what was compressed is read, since it may be a hundred times larger. */
-const jsonBytes = (column: string): string =>
+export const jsonBytes = (column: string): string =>
   `coalesce(CASE WHEN pg_column_size(${column}) < 1000 THEN pg_column_size(${column}) ELSE octet_length(${column}::text) END, 0)`
 
 const fitting = (table: string, sizes: readonly string[]) => ({
@@ -45,12 +45,14 @@ export async function pageOfIds<Row extends { readonly id: string }, Item>(
 ): Promise<Page<Item>> {
   const ids = (await ordinaryRead(read.ids)).map((row) => row.id)
   if (ids.length === 0) return { items: [], next: null }
-  const fit = await execute(database.pool, FITTING[table], [textArray(ids.slice(0, page.limit)), PAGE_BYTES_MAX])
+  const looked = ids.slice(0, page.limit)
+  const fit = await execute(database.pool, FITTING[table], [textArray(looked), PAGE_BYTES_MAX])
   const kept = fit.map((row) => row.id)
   const rows = await ordinaryRead(() => read.rows(kept))
   return {
     items: rows.toSorted(newestFirst).map(read.itemOf),
-    next: ids.length > kept.length ? (kept.at(-1) ?? ids.at(-1) ?? null) : null,
+    // where all of them were removed meanwhile, what follows them
+    next: ids.length > kept.length ? (kept.at(-1) ?? looked.at(-1) ?? null) : null,
   }
 }
 

@@ -7,6 +7,11 @@ import type { Queryable } from './statement.ts'
 export async function transaction<T>(pool: pg.Pool, work: (on: Queryable) => Promise<T>): Promise<T> {
   const client = await connect(pool)
   let broken: Error | undefined
+  // a connection that is lost now would otherwise end the process: the pool listens only to those that it has
+  const onLost = (error: Error): void => {
+    broken = error
+  }
+  client.on('error', onLost)
   try {
     await client.query('BEGIN')
     const result = await work(client)
@@ -19,6 +24,7 @@ export async function transaction<T>(pool: pg.Pool, work: (on: Queryable) => Pro
     if (isConnectionError(error)) throw unavailable(error)
     throw error
   } finally {
+    client.off('error', onLost)
     client.release(broken)
   }
 }

@@ -31,7 +31,7 @@ const LOCK = { name: 'lock_workspace', text: 'SELECT * FROM workspaces WHERE id 
 const UPDATE = {
   name: 'update_workspace',
   text: `UPDATE workspaces SET name = $2, concurrency_limit = $3, weight = $4, paused = $5, max_waiting = $6,
-      config_version = nextval('config_version'), configured_at = now()
+      config_version = nextval('config_version'), configured_at = clock_timestamp()
     WHERE id = $1 RETURNING *`,
   row: ROW,
 }

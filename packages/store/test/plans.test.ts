@@ -37,8 +37,8 @@ const accept = (count: number) =>
   )
 
 let admissions = 0
-async function claim(nodeId: string, runIds: readonly string[]): Promise<ClaimedRun[]> {
-  const claims = runIds.map((runId) => ({ runId, admission: admissionOf(1, ++admissions) }))
+async function claim(nodeId: string, runIds: readonly string[], epoch = 1): Promise<ClaimedRun[]> {
+  const claims = runIds.map((runId) => ({ runId, admission: admissionOf(epoch, ++admissions) }))
   const verdicts = await claimRuns(database.pool, nodeId, claims)
   return verdicts.flatMap((verdict) => ('run' in verdict ? [verdict.run] : []))
 }
@@ -99,5 +99,23 @@ test('plans that were made while the tables were empty read what a batch names, 
   await pass(BATCH)
   // four claims, of which two are refused, two appends and two ends read some rows of each run, and more of their dead versions the busier
   // the server is; one pass over what is queued or held would read half of the backlog
+  expect((await readSoFar()) - before).toBeLessThan(BACKLOG / 3)
+})
+
+test('a claim after an attempt that said much and saved nothing reads nothing of what it said', async () => {
+  const node = await road.node()
+  const runIds = (await accept(1)).map((verdict) => verdict.run_id)
+  const held = await claim(node, runIds)
+  await database.pool.query(
+    `INSERT INTO noted_events (run_id, seq, attempt, type, data) SELECT $1, n + 2, 1, 'agent.delta', '{}' FROM generate_series(1, ${BACKLOG}) n`,
+    runIds,
+  )
+  await database.pool.query(`UPDATE runs SET last_seq = ${BACKLOG + 2} WHERE id = ANY ($1)`, [runIds])
+  const handedBack = { kind: 'handed_back', progressed: true } as const
+  expect((await finish(held, handedBack)).moved).toHaveLength(1)
+  const before = await readSoFar()
+  expect((await finish(await claim(node, runIds), handedBack)).moved).toHaveLength(1)
+  expect(await claim(node, runIds, 0)).toEqual([])
+  expect(await claim(node, runIds)).toHaveLength(1)
   expect((await readSoFar()) - before).toBeLessThan(BACKLOG / 3)
 })

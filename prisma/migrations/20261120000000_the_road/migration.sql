@@ -239,7 +239,8 @@ CREATE TABLE ended_attempts (
   limits           jsonb NOT NULL,
   PRIMARY KEY (run_id, number)
 );
-CREATE INDEX ended_attempts_session ON ended_attempts (session_id, started_at) WHERE session_id IS NOT NULL;
+-- Those of a session in their order: a later attempt has a higher admission, whatever a clock does.
+CREATE INDEX ended_attempts_session ON ended_attempts (session_id, admission) WHERE session_id IS NOT NULL;
 
 CREATE VIEW attempts AS
   SELECT run_id, number, session_id, generation, admission, node_id, runtime, status, started_at, ended_at, exit_code, failure, limits

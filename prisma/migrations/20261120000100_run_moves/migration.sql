@@ -236,15 +236,15 @@ BEGIN
       AND (r.started_at IS NOT NULL OR r.expires_at IS NULL OR r.expires_at > now())
       AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))) IS TRUE
     RETURNING r.id, r.admission, r.task_id, r.task_type, r.workspace_id, r.agent_id, r.agent_key, r.agent_version, r.session_id, r.lane,
-      r.generation, r.attempt_number, r.attempt_count, r.max_attempts, r.losses, r.hand_backs, r.last_seq, r.message, r.extra_system_prompt,
-      r.policy, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments, greatest(r.queued_at, r.not_before) AS ready_at
+      r.generation, r.attempt_number, r.attempt_count, r.max_attempts, r.losses, r.hand_backs, r.last_seq, r.last_snapshot, r.message,
+      r.extra_system_prompt, r.policy, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments, greatest(r.queued_at, r.not_before) AS ready_at
   ), tasked AS (
     UPDATE tasks t SET status = 'running', updated_at = now() FROM moved m WHERE t.id = m.task_id AND t.run_id = m.id
   )
   SELECT m.id, m.admission, 'claimed', m.task_id, m.task_type, m.workspace_id, m.agent_id, m.agent_key, m.agent_version, m.session_id, m.lane,
     m.generation, m.attempt_number, m.attempt_count, m.max_attempts, m.losses, m.hand_backs, m.last_seq, date_trunc('milliseconds', now()),
     m.message, m.extra_system_prompt, m.policy::text, m.timeout_ms, m.label, m.metadata, m.usage, m.traceparent, m.attachments, m.ready_at,
-    CASE WHEN m.session_id IS NOT NULL OR m.attempt_number > 1 THEN past_of_run(m.id, m.session_id, m.attempt_number) END
+    CASE WHEN m.session_id IS NOT NULL OR m.attempt_number > 1 THEN past_of_run(m.id, m.session_id, m.attempt_number, m.last_snapshot) END
   FROM moved m;
 
   GET DIAGNOSTICS v_claimed = ROW_COUNT;
@@ -258,7 +258,8 @@ BEGIN
       r.attempt_count, r.max_attempts, r.losses, r.hand_backs, r.last_seq, date_trunc('milliseconds', r.attempt_started_at), r.message,
       r.extra_system_prompt, r.policy::text, r.timeout_ms, r.label, r.metadata, r.usage, r.traceparent, r.attachments,
       greatest(r.queued_at, r.not_before),
-      CASE WHEN r.session_id IS NOT NULL OR r.attempt_number > 1 THEN past_of_run(r.id, r.session_id, r.attempt_number) END
+      CASE WHEN r.status = 'running' AND r.admission = i.admission AND r.node_id = p_node AND (r.session_id IS NOT NULL OR r.attempt_number > 1)
+        THEN past_of_run(r.id, r.session_id, r.attempt_number, r.last_snapshot) END
     FROM unnest(p_runs, p_admissions) AS i (run_id, admission) LEFT JOIN runs r ON r.id = i.run_id
     -- but for those that this very call claimed
     WHERE (r.status = 'running' AND r.xmin = pg_current_xact_id()::xid) IS NOT TRUE;
@@ -270,7 +271,7 @@ BEGIN
 END $$;
 
 -- What came before an attempt, of its run and its session. A function of its own, so that a first attempt without a session pays nothing for it.
-CREATE FUNCTION past_of_run(p_run text, p_session text, p_attempt integer) RETURNS json
+CREATE FUNCTION past_of_run(p_run text, p_session text, p_attempt integer, p_snapshots integer) RETURNS json
 LANGUAGE plpgsql STABLE SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN json_build_object(
@@ -279,14 +280,17 @@ BEGIN
     -- when its last holder was last heard of
     'lost_at', (SELECT least(t.ended_at, n.last_beat_at) FROM ended_attempts t LEFT JOIN nodes n ON n.id = t.node_id
       WHERE t.run_id = p_run AND t.status = 'lost' ORDER BY t.number DESC LIMIT 1),
-    'state', (SELECT p.state FROM snapshots p WHERE p.run_id = p_run AND p.state IS NOT NULL ORDER BY p.event_seq DESC LIMIT 1),
+    -- Two snapshots of each attempt say that the run was queued and that it started. Where there are no more, its agent saved nothing, and
+    -- the whole of a long log would be read to find that out.
+    'state', CASE WHEN p_snapshots > 2 * p_attempt
+      THEN (SELECT p.state FROM snapshots p WHERE p.run_id = p_run AND p.state IS NOT NULL ORDER BY p.event_seq DESC LIMIT 1) END,
     -- The newest that may have left a sandbox: one that ended by itself before it had one tells nothing of those before it. Two queries, so
     -- that each has its index.
     'previous', CASE WHEN p_session IS NOT NULL
       THEN (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
             FROM ended_attempts t LEFT JOIN nodes n ON n.id = t.node_id
             WHERE t.session_id = p_session AND (t.status IN ('lost', 'cancelled') OR t.limits <> '{}')
-            ORDER BY t.started_at DESC LIMIT 1)
+            ORDER BY t.admission DESC LIMIT 1)
       ELSE (SELECT json_build_object('run_id', t.run_id, 'generation', t.generation, 'status', t.status, 'host_identity', n.host_identity)
             FROM ended_attempts t LEFT JOIN nodes n ON n.id = t.node_id
             WHERE t.run_id = p_run AND t.number < p_attempt AND (t.status IN ('lost', 'cancelled') OR t.limits <> '{}') ORDER BY t.number DESC LIMIT 1) END);

@@ -137,8 +137,9 @@ BEGIN
   RETURN QUERY SELECT jsonb_build_object('n', i.n, 'session_id', s.id, 'session_key', s.key, 'old_task', t.id, 'old_run', t.run_id,
     'old_session', t.session_id, 'outcome',
     CASE WHEN t.id = i.task_id THEN 'repeated'
-         WHEN t.id IS NOT NULL THEN CASE WHEN t.fingerprint = decode(i.fingerprint, 'hex') THEN 'deduplicated' ELSE 'conflict' END
+         -- before its idempotency keys: another may have been made under the name that was asked for
          WHEN a.id IS NULL THEN 'agent_not_found'
+         WHEN t.id IS NOT NULL THEN CASE WHEN t.fingerprint = decode(i.fingerprint, 'hex') THEN 'deduplicated' ELSE 'conflict' END
          WHEN NOT a.active THEN 'agent_inactive'
          WHEN a.version <> i.agent_version THEN 'agent_stale'
          WHEN i.session_id IS NOT NULL AND s.id IS NULL THEN 'session_not_found'

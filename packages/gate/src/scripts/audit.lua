@@ -9,7 +9,8 @@ read_runs(ids)
 for _, id in ipairs(ids) do
   local run = run_of(id)
   local class = known(run.c)
-  local age = plain(math.max(0, now_ms - run.t))
+  -- of one from before the clock was set back nobody knows the age: it is not taken for young
+  local age = plain(math.abs(now_ms - run.t))
   for _, value in ipairs({ id, run.a, run.s, run.n, age, run.c, class.p, class.ws, class.pool }) do found[#found + 1] = value end
   last = run.a
 end

@@ -1,6 +1,6 @@
 -- Begins every script: the cold check, the clock, the names of keys, the request.
--- The loader writes the constants above this line: FORMAT, POOLS, RESERVED_MS, ADMIT_MAX, PROMOTE_MAX, SWEEP_MAX, IDLE_MAX, PAGE_MAX,
--- LOOK_MAX.
+-- The loader writes the constants above this line: FORMAT, POOLS, RESERVED_MS, ACCRUE_MAX_MS, ADMIT_MAX, PROMOTE_MAX, SWEEP_MAX, IDLE_MAX,
+-- PAGE_MAX, LOOK_MAX.
 -- KEYS[1]  {fleet}:gate, a hash: format, epoch, run_id (of the server that was loaded), counter (of admissions), pools (their numbers)
 -- ARGV[1]  run_id of the server on this connection   ARGV[2]  epoch ms, or '' for Redis TIME   ARGV[3]  the request as JSON
 -- Keys of an epoch, all after {fleet}:<epoch>: and all made here or in the includes; packed values are made by struct or MessagePack:

@@ -46,11 +46,12 @@ local function read_places(places)
   each_field(data .. 'c', missing, keep_configuration)
 end
 
+-- Charges a node for the slots that it has held since `at`. Holders are charged each second: what the clock leapt over is no use of a slot.
 local function accrue(node)
   if node.u > 0 and now_us > node.at then
-    local c = counts_of(node)
+    local c, held_ns = counts_of(node), math.min(now_us - node.at, ACCRUE_MAX_MS * 1000) * 1000
     for i = 1, N do
-      if c[SLOTS + i] > 0 then c[TAG + i] = c[TAG + i] + math.floor(c[SLOTS + i] * (now_us - node.at) * 1000 / node.wt + 0.5) end
+      if c[SLOTS + i] > 0 then c[TAG + i] = c[TAG + i] + math.floor(c[SLOTS + i] * held_ns / node.wt + 0.5) end
     end
   end
   node.at = now_us

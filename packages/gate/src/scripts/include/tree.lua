@@ -24,26 +24,25 @@ local function wanted(node, i)
   return node.c[CHILDREN + i] > 0 and 1 or 0
 end
 
--- Brings what is known of the node up to date. Answers whether it entered or left a pool. Where its slots have changed, `slots_in` is their
--- pool, and `lived` whether it was living there before.
+-- Brings what is known of the node up to date; one that enters a pool, eligible or with a slot, starts there no earlier than who is there.
+-- Answers whether it entered or left a pool. Where its slots have changed, `slots_in` is their pool, and `lived` whether it was living there
+-- before.
 local function refresh(node, slots_in, lived)
   local open, moved = not blocked(node), false
   for i = 1, N do
     local was = is_living(node, i)
     if i == slots_in then was = lived end
     local want = open and wanted(node, i) or 0
-    if want ~= node.c[i] then
-      moved = true
-      if want == 1 and node.c[SLOTS + i] == 0 then
-        counts_of(node)[TAG + i] = math.max(node.c[TAG + i], least_living(i, node.p, node.id) or 0)
-      end
-      count(node, i, want == 1 and 1 or -1)
-    end
-    local is = is_living(node, i)
+    local is = want == 1 or node.c[SLOTS + i] > 0
     if is and not was then
+      counts_of(node)[TAG + i] = math.max(node.c[TAG + i], least_living(i, node.p, node.id) or 0)
       redis.call('ZADD', data .. 'l:' .. POOLS[i] .. ':' .. node.p, plain(node.c[TAG + i]), node.id)
     elseif was and not is then
       redis.call('ZREM', data .. 'l:' .. POOLS[i] .. ':' .. node.p, node.id)
+    end
+    if want ~= node.c[i] then
+      moved = true
+      count(node, i, want == 1 and 1 or -1)
     end
   end
   node.touched = true
