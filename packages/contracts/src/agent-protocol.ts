@@ -28,12 +28,16 @@ export type ToAgent =
   | { type: 'snapshot_saved'; seq: number }
   | { type: 'cancel'; reason: string; grace_ms: number }
 
+/** Of one report, far above what any model uses at once: sums of the whole fleet must still move after the largest. */
+const TOKENS_MAX = 1e12
+const COST_USD_MAX = 1e6
+
 export const usageReportSchema = z.object({
   provider: z.string().max(255).optional(),
   model: z.string().max(255).optional(),
-  input_tokens: z.int().min(0).optional(),
-  output_tokens: z.int().min(0).optional(),
-  cost_usd: z.number().min(0).optional(),
+  input_tokens: z.int().min(0).max(TOKENS_MAX).optional(),
+  output_tokens: z.int().min(0).max(TOKENS_MAX).optional(),
+  cost_usd: z.number().min(0).max(COST_USD_MAX).optional(),
 })
 export type UsageReport = z.infer<typeof usageReportSchema>
 

@@ -9,6 +9,7 @@ import { runKept } from './agent-run.ts'
 import { eventually, living, makePlace, makeSpec, runToEnd, startedProcess, uniqueSleep } from './place.ts'
 
 const here = await openCgroups()
+const PYTHON = '/usr/bin/python3'
 
 /** What an agent tries against the host, and what stops it. `holds`: the resources that the adapter bounds here. */
 export function limitsContract(sandbox: Sandbox, holds: ReadonlySet<ResourceName>): void {
@@ -131,6 +132,23 @@ export function limitsContract(sandbox: Sandbox, holds: ReadonlySet<ResourceName
         expect(outcome).toMatchObject({ kind: 'failed', failure: { code: 'disk_limit_exceeded', retryable: false } })
         expect(outcome.kind === 'failed' && outcome.failure.message).toContain(words)
       })
+
+      it.skipIf(!existsSync(PYTHON))(
+        'ends by files that threads hold whose first one has ended (needs python)',
+        async () => {
+          const exit = process.arch === 'arm64' ? 93 : 60
+          const script = `exec ${PYTHON} -c '
+import ctypes, os, threading, time
+def hold():
+  held = [open(name, "wb") for name in "abcd"]
+  for f in held: os.unlink(f.name); f.write(bytes(10_000_000)); f.flush()
+  time.sleep(100)
+threading.Thread(target=hold).start()
+ctypes.CDLL(None).syscall(${exit}, 0)'`
+          const outcome = await runKept(await start(bash(script, workspace('first-thread')))).outcome
+          expect(outcome).toMatchObject({ kind: 'failed', failure: { code: 'disk_limit_exceeded', retryable: false } })
+        },
+      )
 
       it('may use all it has, and fill and empty it', async () => {
         const script = 'for i in 1 2 3 4 5; do head -c 12M /dev/zero > x; sleep 0.3; rm x; done; touch {1..3000}'

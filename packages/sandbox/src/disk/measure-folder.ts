@@ -98,8 +98,18 @@ function pidsOf(processes: SandboxPids): readonly number[] {
     .filter((pid) => pid > 0 && namespaceOf(pid) === wanted)
 }
 
-/** The files that a process holds open or has in its memory. */
+/** The files that a process holds open or has in its memory. Where its first thread has ended, the others still have them. */
 function heldFiles(pid: number): string[] {
+  const held = heldBy(pid)
+  if (held.length > 0) return held
+  for (const thread of attempt(() => readdirSync(`/proc/${pid}/task`)) ?? []) {
+    const others = heldBy(Number(thread))
+    if (others.length > 0) return others
+  }
+  return []
+}
+
+function heldBy(pid: number): string[] {
   return ['fd', 'map_files'].flatMap((kind) => {
     const folder = `/proc/${pid}/${kind}`
     return (attempt(() => readdirSync(folder)) ?? []).map((name) => join(folder, name))

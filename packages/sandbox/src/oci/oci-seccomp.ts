@@ -1,4 +1,4 @@
-import { DENIED_SYSCALLS, type Denial } from '../seccomp/denied-syscalls.ts'
+import { type ArgumentTest, DENIED_SYSCALLS, type Denial } from '../seccomp/denied-syscalls.ts'
 import { ERROR_NUMBERS } from '../seccomp/seccomp-filter.ts'
 
 type OciArgument = {
@@ -18,14 +18,17 @@ export function ociSeccomp(denied: readonly Denial[] = DENIED_SYSCALLS) {
     architectures: [process.arch === 'arm64' ? 'SCMP_ARCH_AARCH64' : 'SCMP_ARCH_X86_64'],
     syscalls: denied.flatMap((denial) => {
       const rule = { names: denial.calls, action: 'SCMP_ACT_ERRNO', errnoRet: ERROR_NUMBERS[denial.error] }
-      return denial.when === undefined ? [rule] : argumentsOf(denial.when).map((one) => ({ ...rule, args: [one] }))
+      return denial.when === undefined
+        ? [rule]
+        : denial.when.flatMap(argumentsOf).map((one) => ({ ...rule, args: [one] }))
     }),
   }
 }
 
 /** Any one of them is enough. */
-function argumentsOf(when: NonNullable<Denial['when']>): OciArgument[] {
+function argumentsOf(when: ArgumentTest): OciArgument[] {
   const op = 'SCMP_CMP_MASKED_EQ' as const
+  if (when.kind === 'has_of_mask') return [{ index: when.index, value: when.mask, valueTwo: when.bits, op }]
   if (when.kind === 'is_one_of') {
     return when.values.map((valueTwo) => ({ index: when.index, value: LOW_WORD, valueTwo, op }))
   }

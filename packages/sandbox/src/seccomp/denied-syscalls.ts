@@ -1,29 +1,36 @@
 import type { SyscallName } from './syscall-numbers.ts'
 
-/** `EPERM`: forbidden here. `ENOSYS`: not there, for calls that programs try and do without. */
-export type DenialError = 'EPERM' | 'ENOSYS' | 'EAFNOSUPPORT'
+/** `EPERM`: forbidden here. `ENOSYS` and `EOPNOTSUPP`: not there, for calls that programs try and do without. */
+export type DenialError = 'EPERM' | 'ENOSYS' | 'EOPNOTSUPP' | 'EAFNOSUPPORT'
 
 /** Only the low 32 bits of an argument are looked at: the kernel itself takes no more of those named here. */
 export type ArgumentTest =
   | { readonly index: number; readonly kind: 'has_any_bit'; readonly bits: number }
   | { readonly index: number; readonly kind: 'is_one_of'; readonly values: readonly number[] }
+  /** Of the bits of the mask exactly these are set. */
+  | { readonly index: number; readonly kind: 'has_of_mask'; readonly mask: number; readonly bits: number }
 
 export type Denial = {
   readonly calls: readonly SyscallName[]
   readonly error: DenialError
-  /** Denied only if the test holds; always without one. */
-  readonly when?: ArgumentTest
+  /** Denied only if one of the tests holds; always without any. */
+  readonly when?: readonly ArgumentTest[]
 }
 
 /** Mount, cgroup, uts, ipc, user, pid and network namespaces; the one of time below has a bit that only `unshare` reads so. */
 const NEW_NAMESPACES = 0x7e02_0000
 const NEW_TIME_NAMESPACE = 0x80
 
+/** A thread with a table of descriptors of its own would hold files where the measure of its disk does not look. */
+const OWN_FILES = 0x400
+const NEW_THREAD = 0x1_0000
+const CLOSE_RANGE_UNSHARE = 2
+
 /**
- * What puts a byte into a terminal's input, its Linux twin, what loads a line discipline into a terminal, and the two that take a file
- * out of its project's quota.
+ * What puts a byte into a terminal's input, its Linux twin, what loads a line discipline into a terminal, the two that take a file
+ * out of its project's quota, and the three that give a file room without writing it.
  */
-const IOCTLS = [0x5412, 0x541c, 0x5423, 0x401c_5820, 0x4008_6602]
+const IOCTLS = [0x5412, 0x541c, 0x5423, 0x401c_5820, 0x4008_6602, 0x4030_5828, 0x4030_582a, 0x4030_5839]
 
 const ADDRESS_FAMILIES_MAX = 46
 /** Unix, internet of both versions, and the kernel's routing messages, which programs read the interfaces from. */
@@ -49,26 +56,40 @@ export const DENIED_SYSCALLS: readonly Denial[] = [
   { error: 'EPERM', calls: ['iopl', 'ioperm', 'modify_ldt'] },
   { error: 'ENOSYS', calls: ['lookup_dcookie', 'sysfs', 'ustat', 'memfd_secret'] },
   { error: 'ENOSYS', calls: ['userfaultfd', 'io_uring_setup', 'io_uring_enter', 'io_uring_register'] },
+  // The machine has so many of its contexts, for all users together.
+  { error: 'ENOSYS', calls: ['io_setup'] },
+  // It takes a disk faster than anybody can measure: C libraries then write, which takes its time.
+  { error: 'EOPNOTSUPP', calls: ['fallocate'] },
   { error: 'EPERM', calls: ['setns'] },
   {
     error: 'EPERM',
     calls: ['unshare'],
-    when: { index: 0, kind: 'has_any_bit', bits: NEW_NAMESPACES | NEW_TIME_NAMESPACE },
+    when: [{ index: 0, kind: 'has_any_bit', bits: NEW_NAMESPACES | NEW_TIME_NAMESPACE | OWN_FILES }],
   },
-  { error: 'EPERM', calls: ['clone'], when: { index: 0, kind: 'has_any_bit', bits: NEW_NAMESPACES } },
+  {
+    error: 'EPERM',
+    calls: ['clone'],
+    when: [
+      { index: 0, kind: 'has_any_bit', bits: NEW_NAMESPACES },
+      { index: 0, kind: 'has_of_mask', mask: NEW_THREAD | OWN_FILES, bits: NEW_THREAD },
+    ],
+  },
+  { error: 'ENOSYS', calls: ['close_range'], when: [{ index: 2, kind: 'has_any_bit', bits: CLOSE_RANGE_UNSHARE }] },
   // Its flags lie in memory, where a filter cannot look: C libraries then fall back on clone.
   { error: 'ENOSYS', calls: ['clone3'] },
-  { error: 'EPERM', calls: ['ioctl'], when: { index: 1, kind: 'is_one_of', values: IOCTLS } },
+  { error: 'EPERM', calls: ['ioctl'], when: [{ index: 1, kind: 'is_one_of', values: IOCTLS }] },
   {
     error: 'EAFNOSUPPORT',
     // A pair of a family opens its protocol, and so loads its module, just as one of it does.
     calls: ['socket', 'socketpair'],
-    when: {
-      index: 0,
-      kind: 'is_one_of',
-      values: Array.from({ length: ADDRESS_FAMILIES_MAX }, (_, family) => family).filter(
-        (family) => !ADDRESS_FAMILIES.includes(family),
-      ),
-    },
+    when: [
+      {
+        index: 0,
+        kind: 'is_one_of',
+        values: Array.from({ length: ADDRESS_FAMILIES_MAX }, (_, family) => family).filter(
+          (family) => !ADDRESS_FAMILIES.includes(family),
+        ),
+      },
+    ],
   },
 ]

@@ -14,6 +14,7 @@ const LOAD_WORD = 0x20
 const JUMP_IF_EQUAL = 0x15
 const JUMP_IF_AT_LEAST = 0x35
 const JUMP_IF_ANY_BIT = 0x45
+const KEEP_BITS = 0x54
 const RETURN = 0x06
 
 const NUMBER_OFFSET = 0
@@ -31,7 +32,10 @@ const X32_NUMBERS = 0x4000_0000
 
 const ARCHITECTURES = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const satisfies Record<FilteredArchitecture, number>
 /** The numbers that the kernel answers, the same on both architectures. */
-export const ERROR_NUMBERS = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 } as const satisfies Record<DenialError, number>
+export const ERROR_NUMBERS = { EPERM: 1, ENOSYS: 38, EOPNOTSUPP: 95, EAFNOSUPPORT: 97 } as const satisfies Record<
+  DenialError,
+  number
+>
 
 /** The architecture of this process, if a filter can be made for it. */
 export function filteredArchitecture(name: string = process.arch): FilteredArchitecture | null {
@@ -56,7 +60,7 @@ export function seccompFilter(architecture: FilteredArchitecture, denied = DENIE
 }
 
 function denialOf(denial: Denial, architecture: FilteredArchitecture): Instruction[] {
-  const consequence = denial.when === undefined ? [failure(denial)] : testOf(denial.when, failure(denial))
+  const consequence = denial.when === undefined ? [failure(denial)] : testsOf(denial.when, failure(denial))
   return denial.calls.flatMap((name) => {
     const number = syscallNumber(name, architecture)
     return number === null ? [] : [test(JUMP_IF_EQUAL, number, 0, consequence.length), ...consequence]
@@ -64,17 +68,25 @@ function denialOf(denial: Denial, architecture: FilteredArchitecture): Instructi
 }
 
 /** Ends the program either way: a call has one rule. */
-function testOf(when: ArgumentTest, failed: Instruction): Instruction[] {
-  const argument = load(ARGUMENTS_OFFSET + when.index * ARGUMENT_BYTES)
-  const tests =
-    when.kind === 'has_any_bit'
-      ? [test(JUMP_IF_ANY_BIT, when.bits, 0, 1), failed]
-      : when.values.flatMap((value) => [test(JUMP_IF_EQUAL, value, 0, 1), failed])
-  return [argument, ...tests, end(ALLOW)]
+const testsOf = (tests: readonly ArgumentTest[], failed: Instruction): Instruction[] => [
+  ...tests.flatMap((one) => [load(ARGUMENTS_OFFSET + one.index * ARGUMENT_BYTES), ...testOf(one, failed)]),
+  end(ALLOW),
+]
+
+function testOf(one: ArgumentTest, failed: Instruction): Instruction[] {
+  switch (one.kind) {
+    case 'has_any_bit':
+      return [test(JUMP_IF_ANY_BIT, one.bits, 0, 1), failed]
+    case 'has_of_mask':
+      return [keep(one.mask), test(JUMP_IF_EQUAL, one.bits, 0, 1), failed]
+    case 'is_one_of':
+      return one.values.flatMap((value) => [test(JUMP_IF_EQUAL, value, 0, 1), failed])
+  }
 }
 
 const failure = (denial: Denial): Instruction => end(FAIL | ERROR_NUMBERS[denial.error])
 const load = (value: number): Instruction => ({ code: LOAD_WORD, yes: 0, no: 0, value })
+const keep = (value: number): Instruction => ({ code: KEEP_BITS, yes: 0, no: 0, value })
 const test = (code: number, value: number, yes: number, no: number): Instruction => ({ code, yes, no, value })
 const end = (value: number): Instruction => ({ code: RETURN, yes: 0, no: 0, value })
 
