@@ -43,6 +43,16 @@ export class Authenticator {
     return caller
   }
 
+  /** Whether a key that was good once is refused by now; false while that cannot be looked up. */
+  async isRefused(authorization: string): Promise<boolean> {
+    try {
+      await this.authenticate('workspace', { authorization, workspace: null })
+      return false
+    } catch (error) {
+      return error instanceof AppError && error.code === 'invalid_api_key'
+    }
+  }
+
   #keyOwner(digest: string): Promise<WorkspaceCaller | null> {
     return this.#keys.get(digest, () => findKeyOwner(this.#database, Buffer.from(digest, 'hex')))
   }

@@ -9,6 +9,7 @@ import { mountBoard } from './board/mount-board.ts'
 import { mountDocs } from './docs/mount-docs.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { requestIdOf } from './http/request-id.ts'
+import { KeyWatch } from './live/key-watch.ts'
 import { RunLogs } from './live/run-logs.ts'
 import { createGatewayMetrics, gatewayReport } from './metrics/gateway-metrics.ts'
 import { mountMetrics } from './metrics/mount-metrics.ts'
@@ -52,10 +53,12 @@ export function buildApp(parts: AppParts): GatewayApp {
     logs,
     readiness: createReadiness({ database: engine.database, gate: engine.gate, migrationsDir }),
   }
+  const authenticator = new Authenticator(engine.database, adminToken)
   const mounting: Mounting = {
     app: new Hono(),
     context,
-    authenticator: new Authenticator(engine.database, adminToken),
+    authenticator,
+    keyWatch: new KeyWatch((authorization) => authenticator.isRefused(authorization)),
     metrics,
     tracing: parts.tracing ?? NO_TRACING,
     isDraining: () => draining,

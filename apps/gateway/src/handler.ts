@@ -2,6 +2,7 @@ import type { Route } from '@muster/contracts'
 import type { WorkspaceCaller } from '@muster/store'
 import type { z } from 'zod'
 import type { GatewayContext } from './gateway-context.ts'
+import type { OnRefused } from './live/key-watch.ts'
 
 type Body<Schema> = Schema extends z.ZodType ? z.output<Schema> : null
 
@@ -15,6 +16,8 @@ export type Call<R extends Route> = {
   readonly header: (name: string) => string | null
   /** Aborted when the client goes away. */
   readonly signal: () => AbortSignal
+  /** For what outlasts the moment in which the key was looked up. */
+  readonly onRefused: OnRefused
   readonly requestId: string
   /** The trace context that what the request starts belongs to. */
   readonly traceparent: string | null

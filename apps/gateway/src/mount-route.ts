@@ -10,6 +10,7 @@ import { problemHeaders, problemOf } from './http/problem.ts'
 import { readBody } from './http/read-body.ts'
 import { readQuery } from './http/read-query.ts'
 import { requestIdOf } from './http/request-id.ts'
+import type { KeyWatch } from './live/key-watch.ts'
 
 const JSON_HEADERS = {
   'content-type': 'application/json',
@@ -21,6 +22,7 @@ export type Mounting = {
   readonly app: Hono
   readonly context: GatewayContext
   readonly authenticator: Authenticator
+  readonly keyWatch: KeyWatch
   readonly metrics: Metrics
   readonly tracing: Tracing
   /** Set while the process drains: clients are told to let their connections go. */
@@ -54,7 +56,7 @@ async function answerCall<R extends Route>(
 ): Promise<Response> {
   const requestId = requestIdOf(c.req.raw.headers.get('x-request-id'))
   try {
-    const call = await readCall(mounting.authenticator, route, c, { requestId, traceparent: span.traceparent })
+    const call = await readCall(mounting, route, c, { requestId, traceparent: span.traceparent })
     const answer = await handler(mounting.context, call)
     // asked of the answer: a response's own headers are made only when somebody looks at them, which costs more than all of this
     const run = runOf(answer.headers)
@@ -112,7 +114,7 @@ function runOf(headers: AnswerHeaders | undefined): RunNote {
 }
 
 async function readCall<R extends Route>(
-  authenticator: Authenticator,
+  { authenticator, keyWatch }: Mounting,
   route: R,
   c: Context,
   ids: { readonly requestId: string; readonly traceparent: string | null },
@@ -137,6 +139,7 @@ async function readCall<R extends Route>(
     workspace,
     header: (name: string) => raw.headers.get(name),
     signal: () => raw.signal,
+    onRefused: (end: () => void) => keyWatch.watch(raw.headers.get('authorization') ?? '', end),
     ...ids,
   }
   // each part was parsed by the schema that its type is inferred from

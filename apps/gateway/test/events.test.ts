@@ -170,7 +170,7 @@ describe('as a stream', () => {
       }
     }
     const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
-    const stream = eventStream({ open: endless, log, runId: 'run_x', stuckMs: 20 })
+    const stream = eventStream({ open: endless, log, runId: 'run_x', onRefused: () => () => undefined, stuckMs: 20 })
     await until(() => left)
     expect(taken).toBeLessThan(100)
     await expect(stream.getReader().read()).rejects.toThrow('does not read')

@@ -1,5 +1,6 @@
 import type { RunEvent } from '@muster/contracts'
 import type { EngineLog } from '@muster/engine'
+import type { OnRefused } from './key-watch.ts'
 
 const HEARTBEAT_MS = 15_000
 const STUCK_MS = 60_000
@@ -12,6 +13,8 @@ export type EventStreamOptions = {
   readonly open: (signal: AbortSignal) => AsyncIterable<readonly RunEvent[]>
   readonly log: EngineLog
   readonly runId: string
+  /** Tells when the client's key is refused, which ends the stream. */
+  readonly onRefused: OnRefused
   /** Sent ahead of the events, without an id, so that it is nothing to resume after. */
   readonly opening?: { readonly event: string; readonly data: object }
   /** How long a client may take nothing; a minute unless told. */
@@ -23,7 +26,7 @@ export type EventStreamOptions = {
  * that takes nothing for too long is dropped. A comment goes out every 15 s, so that a dead connection shows.
  */
 export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
-  const { open, log, runId, opening, stuckMs = STUCK_MS } = options
+  const { open, log, runId, onRefused, opening, stuckMs = STUCK_MS } = options
   const text = new TextEncoder()
   const leaving = new AbortController()
   let makeRoom: (() => void) | null = null
@@ -46,7 +49,13 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
         send(formatEvent(event))
       }
     }
-    if (!leaving.signal.aborted) controller.close()
+    finish(controller)
+  }
+
+  const finish = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    if (leaving.signal.aborted) return
+    leaving.abort()
+    controller.close()
   }
 
   const roomInTime = async (): Promise<boolean> => {
@@ -66,12 +75,14 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
+        const forget = onRefused(() => finish(controller))
         pump(controller)
           .catch((error: unknown) => {
             log.warn({ err: error, run_id: runId }, 'an event stream was cut off')
             if (!leaving.signal.aborted) controller.error(error)
           })
           .finally(() => {
+            forget()
             clearInterval(heartbeat)
             leaving.abort()
           })

@@ -23,12 +23,12 @@ export const postCommand: Handler<PostCommand> = async (context, call) => {
     idempotencyKey,
     traceparent: call.traceparent,
   })
-  if (acceptsStream(header('accept'))) return streamOf(context, await knownNow(context, call, accepted))
+  if (acceptsStream(header('accept'))) return streamOf(context, call, await knownNow(context, call, accepted))
   const waitSeconds = preferredWait(header('prefer'))
   if (accepted.outcome === 'accepted') {
     const { task, run, session } = accepted
     if (waitSeconds === null) return answerOf({ task, run, session, deduplicated: false }, 202, waitSeconds)
-    const ended = await awaitEnd(context.logs, { id: run.id, afterSeq: 1 }, waitSeconds * 1000, call.signal())
+    const ended = await awaitEnd(context.logs, { id: run.id, afterSeq: 1 }, waitSeconds * 1000, call)
     const now = await reread(context, call, { taskId: task.id, runId: run.id }).catch(() => ({ task, run }))
     const known = { ...now, session, deduplicated: false }
     return answerOf(known, ended || isRunOver(now.run.status) ? 200 : 202, waitSeconds)
@@ -47,12 +47,17 @@ function answerOf(known: KnownCommand, status: 200 | 202, waitSeconds: number | 
 }
 
 /** The run's events from the first one on. What was accepted goes ahead of them, without an id, so that a client resumes as ever. */
-function streamOf({ logs, engine }: GatewayContext, known: KnownCommand): Answer<PostCommand> {
+function streamOf(
+  { logs, engine }: GatewayContext,
+  { onRefused }: Call<PostCommand>,
+  known: KnownCommand,
+): Answer<PostCommand> {
   const { run } = known
   const stream = eventStream({
     open: (signal) => logs.follow(run.id, 0, signal),
     log: engine.log,
     runId: run.id,
+    onRefused,
     opening: { event: 'command.accepted', data: acceptedBody(known) },
   })
   return { status: 200, stream, headers: { ...STREAM_HEADERS, location: locationOf(run) } }
@@ -78,7 +83,7 @@ async function awaitKnownRun(
 ): Promise<void> {
   const log = await findRunLog(context.database.pool, call.workspace.id, runId)
   if (log === null || isRunOver(log.status)) return
-  await awaitEnd(context.logs, { id: runId, afterSeq: log.lastSeq }, waitSeconds * 1000, call.signal())
+  await awaitEnd(context.logs, { id: runId, afterSeq: log.lastSeq }, waitSeconds * 1000, call)
 }
 
 async function reread(
