@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { AttemptLimits, JsonValue, Usage } from '@muster/contracts'
+import type { AttemptLimits, Usage } from '@muster/contracts'
 import { AppError, type AttemptOutcome, addUsage, NO_USAGE } from '@muster/core'
 import type { EventWriter } from '@muster/engine'
 import type { Tracing } from '@muster/runtime'
@@ -61,6 +61,7 @@ export class Execution {
   #cause: StopCause | null = null
   #progressed = false
   #openedFolder = false
+  #timer: NodeJS.Timeout | undefined
 
   /** `traceparent`: the span that the attempt belongs to. */
   constructor(run: ClaimedRun, parts: ExecutionParts, traceparent: string | null) {
@@ -88,7 +89,7 @@ export class Execution {
 
   /** Runs the attempt; rejects never. */
   async execute(): Promise<ExecutionEnd> {
-    const timer = setTimeout(() => this.stop({ kind: 'timeout' }), this.run.timeout_ms)
+    this.#timer = setTimeout(() => this.stop({ kind: 'timeout' }), this.run.timeout_ms)
     try {
       return await this.#execute()
     } catch (error) {
@@ -101,7 +102,7 @@ export class Execution {
         exitCode: null,
       })
     } finally {
-      clearTimeout(timer)
+      clearTimeout(this.#timer)
       this.#parts.writer.forget(this.run.run_id, this.run.generation)
     }
   }
@@ -179,11 +180,13 @@ export class Execution {
     if (started.kind === 'refused') return this.#stoppedBeforeStart()
     const { process } = started
     this.#parts.onStarted(run, (performance.now() - begun) / 1000)
+    // the time limit is the program's: what is still written for it afterwards does not make it late
+    const disarm = () => clearTimeout(this.#timer)
+    process.exited.then(disarm, disarm)
     const agent = runAgent({
       process,
       start: startMessage(run),
       onEvents: (events) => this.#write(events),
-      onSnapshot: (state) => this.#save(state),
     })
     return this.#watch(agent, process.limits)
   }
@@ -248,20 +251,11 @@ export class Execution {
     return replaced.kind === 'refused' ? 'refused' : 'cleared'
   }
 
-  async #write(events: Parameters<EventWriter['write']>[2]): Promise<void> {
+  async #write(events: Parameters<EventWriter['write']>[2]): Promise<readonly number[]> {
     this.#progressed = true
-    // a snapshot's event was written with its state
-    const others = events.filter((event) => event.type !== 'agent.snapshot')
-    const { fenced } = await this.#parts.writer.write(this.run.run_id, this.run.generation, others)
+    const { fenced, snapshots } = await this.#parts.writer.write(this.run.run_id, this.run.generation, events)
     if (fenced) this.stop({ kind: 'lost' })
-  }
-
-  async #save(state: JsonValue): Promise<{ seq: number }> {
-    this.#progressed = true
-    const event = { type: 'agent.snapshot', data: {}, state } as const
-    const written = await this.#parts.writer.write(this.run.run_id, this.run.generation, [event])
-    if (written.fenced) this.stop({ kind: 'lost' })
-    return { seq: written.snapshots[0] ?? 0 }
+    return snapshots
   }
 
   #apply(cause: StopCause): void {

@@ -13,7 +13,10 @@ const orderSchema = z.strictObject({
  * Runs nothing, inside the worker: for benchmarks of everything else. A message such as `{"ms": 20, "events": 2}` makes it last and show
  * events, any other ends it at once. Its output tells when it began, in milliseconds since 1970.
  */
-export function startNoop(message: string, onEvents: (events: readonly AgentEvent[]) => Promise<void>): AgentExecution {
+export function startNoop(
+  message: string,
+  onEvents: (events: readonly AgentEvent[]) => Promise<unknown>,
+): AgentExecution {
   const began = performance.timeOrigin + performance.now()
   const stopped = new AbortController()
   let reason = ''
@@ -37,7 +40,7 @@ type Order = z.infer<typeof orderSchema>
 
 async function run(
   { ms, events }: Order,
-  onEvents: (events: readonly AgentEvent[]) => Promise<void>,
+  onEvents: (events: readonly AgentEvent[]) => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<'ended' | 'stopped'> {
   const naps = Math.max(events, ms > 0 ? 1 : 0)

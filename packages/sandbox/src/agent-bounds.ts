@@ -16,6 +16,8 @@ export type AgentBounds = {
   readonly snapshotBytes: number
   /** How long an agent may live on after its `result` or `error`. */
   readonly resultGraceMs: number
+  /** How long after its end an agent's events are still kept; later ones are cut, and only what decides the outcome is heard. */
+  readonly drainMs: number
 }
 
 export const DEFAULT_AGENT_BOUNDS: AgentBounds = {
@@ -27,4 +29,6 @@ export const DEFAULT_AGENT_BOUNDS: AgentBounds = {
   outputBytes: 1024 * 1024,
   snapshotBytes: 64 * 1024 * 1024,
   resultGraceMs: 2_000,
+  // Full pipes take far less to be written, and a run past its time is taken for lost after 30 s.
+  drainMs: 5_000,
 }

@@ -4,6 +4,8 @@ import type { EventType, FromAgent, JsonObject, JsonValue } from '@muster/contra
 export type AgentEvent = {
   readonly type: Extract<EventType, `agent.${string}`>
   readonly data: JsonObject
+  /** Of a snapshot, which is saved with it under a number of its own. */
+  readonly state?: JsonValue
 }
 
 export type LogStream = 'stdout' | 'stderr' | 'agent'

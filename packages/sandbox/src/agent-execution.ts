@@ -8,10 +8,11 @@ export type StartMessage = Extract<ToAgent, { type: 'start' }>
 export type AgentTask = {
   readonly process: SandboxProcess
   readonly start: StartMessage
-  /** Takes events in order, one call at a time. Until it resolves nothing more is read of the agent, which so is slowed to its pace. */
-  readonly onEvents: (events: readonly AgentEvent[]) => Promise<void>
-  /** Saves a state and answers its number; the agent is told once it is saved. */
-  readonly onSnapshot: (state: JsonValue) => Promise<{ readonly seq: number }>
+  /**
+   * Takes events in order, one call at a time, and answers the numbers of the snapshots among them, of which the agent is told.
+   * Until it resolves nothing more is read of the agent, which so is slowed to its pace.
+   */
+  readonly onEvents: (events: readonly AgentEvent[]) => Promise<readonly number[]>
   readonly bounds?: Partial<AgentBounds>
 }
 
@@ -25,7 +26,7 @@ export type AgentOutcome =
   | ({ readonly kind: 'stopped'; readonly reason: string } & Ending)
 
 export type AgentExecution = {
-  /** Rejects only with what `onEvents` or `onSnapshot` threw, after the sandbox was killed. */
+  /** Rejects only with what `onEvents` threw, after the sandbox was killed. */
   readonly outcome: Promise<AgentOutcome>
   /** `closed` when the agent can no longer read it. Never rejects. */
   write(message: ToAgent): Promise<'written' | 'closed'>

@@ -6,13 +6,22 @@ export type Pipe = {
   /** Until it resolves nothing more is read. Must not reject. */
   readonly accept: (chunk: Uint8Array) => Promise<void>
   readonly finish: () => Promise<void>
+  /** From now on it takes what it is given without waiting for anybody. */
+  readonly giveUp: () => void
 }
 
 /** How long a pipe may stay silent and open after the sandbox is empty. */
 const SILENCE_MS = 1_000
 
-/** Reads pipes to their ends and answers how the sandbox ended. A pipe that someone outside still holds open is given up. */
-export async function drainPipes(process: SandboxProcess, pipes: readonly Pipe[]): Promise<SandboxExit> {
+/**
+ * Reads pipes to their ends and answers how the sandbox ended. A pipe that someone outside still holds open is given up: once it is
+ * silent, or `drainMs` after that end, from when on what a pipe holds is read at once and nobody waits for more of it.
+ */
+export async function drainPipes(
+  process: SandboxProcess,
+  drainMs: number,
+  pipes: readonly Pipe[],
+): Promise<SandboxExit> {
   const states = pipes.map((pipe) => ({ pipe, reading: true, chunks: 0, seen: -1 }))
   const drained = Promise.all(
     states.map(async (state) => {
@@ -31,15 +40,22 @@ export async function drainPipes(process: SandboxProcess, pipes: readonly Pipe[]
     }),
   )
   const exit = await process.exited
+  let late = false
+  const limit = setTimeout(() => {
+    late = true
+    for (const pipe of pipes) pipe.giveUp()
+  }, drainMs)
   const guard = setInterval(() => {
     for (const state of states) {
-      if (state.reading && state.seen === state.chunks) state.pipe.stream.destroy()
+      // seen twice while it was read, it had time to give all that the sandbox left
+      if (state.reading && (state.seen === state.chunks || (late && state.seen !== -1))) state.pipe.stream.destroy()
       state.seen = state.reading ? state.chunks : -1
     }
   }, SILENCE_MS)
   try {
     await drained
   } finally {
+    clearTimeout(limit)
     clearInterval(guard)
     process.stdin.end()
   }

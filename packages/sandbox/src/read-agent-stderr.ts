@@ -1,12 +1,14 @@
 import type { AgentBounds } from './agent-bounds.ts'
 import { type AgentEvent, logEvent } from './agent-event.ts'
-import { createEventBudget } from './event-budget.ts'
+import { createEventBudget, lateReason } from './event-budget.ts'
 import { createLineSplitter, type Line } from './line-splitter.ts'
 import { lineText } from './line-text.ts'
 
 export type StderrReader = {
   accept(chunk: Uint8Array): Promise<void>
   finish(): Promise<void>
+  /** Keeps nothing that is read from now on. */
+  giveUp(): void
   /** The last of it, for the message of a failure. */
   tail(): string
 }
@@ -37,6 +39,7 @@ export function readAgentStderr({ bounds, offer }: StderrReading): StderrReader 
   return {
     accept: (chunk) => take(splitter.push(chunk)),
     finish: () => take(splitter.end()),
+    giveUp: () => budget.close(lateReason(bounds)),
     tail: () => tail.trim().toWellFormed(),
   }
 }

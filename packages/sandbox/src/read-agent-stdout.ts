@@ -3,7 +3,7 @@ import type { AgentBounds } from './agent-bounds.ts'
 import { type AgentEvent, eventOf, logEvent } from './agent-event.ts'
 import type { AgentMessage } from './agent-execution.ts'
 import { createCollectedOutput } from './collected-output.ts'
-import { createEventBudget } from './event-budget.ts'
+import { createEventBudget, lateReason } from './event-budget.ts'
 import { createLineSplitter, type Line } from './line-splitter.ts'
 import { lineText } from './line-text.ts'
 import { mayBeMessage, parseAgentLine } from './parse-agent-line.ts'
@@ -12,8 +12,6 @@ export type StdoutReading = {
   readonly bounds: AgentBounds
   /** `count`: how many events these cost to read, kept or not. */
   readonly offer: (events: readonly AgentEvent[], count: number) => Promise<void>
-  /** Saves a state and answers its number, or null when nobody wants it any more. */
-  readonly save: (state: JsonValue) => Promise<number | null>
   readonly onUsage: (report: UsageReport) => void
   readonly onResult: (output: JsonValue) => void
   readonly onError: (message: AgentMessage<'error'>) => void
@@ -25,6 +23,8 @@ export type StdoutReading = {
 export type StdoutReader = {
   accept(chunk: Uint8Array): Promise<void>
   finish(): Promise<void>
+  /** Keeps nothing that is read from now on, but for what decides the outcome. */
+  giveUp(): void
   collected(): { readonly output: string; readonly outputTruncated: boolean }
 }
 
@@ -47,6 +47,7 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
   let events: AgentEvent[] = []
   let plain: string[] = []
   let count = 0
+  let late = false
 
   async function take(lines: readonly Line[]): Promise<void> {
     for (const line of lines) {
@@ -57,11 +58,14 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
       if (message === null) takePlain(line)
       else {
         endPlain()
-        await takeMessage(message, line.bytes)
+        takeMessage(message, line.bytes)
       }
     }
     endPlain()
-    await flush()
+    const [ready, read] = [events, count]
+    events = []
+    count = 0
+    await reading.offer(ready, read)
   }
 
   function takePlain(line: Line): void {
@@ -87,24 +91,18 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
     return kept.length
   }
 
-  async function flush(): Promise<void> {
-    const [ready, read] = [events, count]
-    events = []
-    count = 0
-    await reading.offer(ready, read)
-  }
-
-  async function takeMessage(message: FromAgent, bytes: number): Promise<void> {
+  function takeMessage(message: FromAgent, bytes: number): void {
     const event = eventOf(message)
     if (event !== null) keep(event, bytes)
     if (message.type === 'usage') reading.onUsage(message)
     else if (message.type === 'result') reading.onResult(message.output)
     else if (message.type === 'error') reading.onError(message)
     else if (message.type === 'ask') reading.onAsk(message)
-    else if (message.type === 'snapshot') await takeSnapshot(message.state, bytes)
+    else if (message.type === 'snapshot') takeSnapshot(message.state, bytes)
   }
 
-  async function takeSnapshot(state: JsonValue, bytes: number): Promise<void> {
+  /** A snapshot is saved with the events around it, also where the budget for those is spent. */
+  function takeSnapshot(state: JsonValue, bytes: number): void {
     if (snapshotBytes === 0) return
     if (bytes > snapshotBytes) {
       snapshotBytes = 0
@@ -118,9 +116,8 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
       return
     }
     snapshotBytes -= bytes
-    await flush()
-    const seq = await reading.save(state)
-    if (seq !== null) keep({ type: 'agent.snapshot', data: { seq } }, 0)
+    if (!late) events.push({ type: 'agent.snapshot', data: {}, state })
+    events.push(...budget.charge(0))
   }
 
   return {
@@ -130,6 +127,10 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
       return take(lines)
     },
     finish: () => take(splitter.end()),
+    giveUp() {
+      late = true
+      budget.close(lateReason(bounds))
+    },
     collected: () => output.read(),
   }
 }

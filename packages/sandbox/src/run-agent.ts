@@ -45,7 +45,9 @@ export function runAgent(task: AgentTask): AgentExecution {
     const waitMs = pace.spend(count)
     const batch = waitMs > 0 && !slowed ? [...events, slowedEvent(bounds.eventsPerSecond)] : events
     slowed ||= waitMs > 0
-    if (batch.length > 0) await guarded(() => task.onEvents(batch))
+    const saved = batch.length > 0 ? await guarded(() => task.onEvents(batch)) : undefined
+    const last = saved?.at(-1)
+    if (last !== undefined) void tellSaved(last)
     // One that has ended makes no more.
     if (waitMs > 0) await release.wait(emptied.wait(delay(waitMs)))
   }
@@ -70,6 +72,7 @@ export function runAgent(task: AgentTask): AgentExecution {
 
   function refuse(failure: Failure): void {
     decide({ kind: 'failed', failure })
+    killed = true
     unattended(process.kill())
   }
 
@@ -99,17 +102,9 @@ export function runAgent(task: AgentTask): AgentExecution {
     telling = false
   }
 
-  async function save(state: JsonValue): Promise<number | null> {
-    const saved = await guarded(() => task.onSnapshot(state))
-    if (saved === undefined) return null
-    void tellSaved(saved.seq)
-    return saved.seq
-  }
-
   const stdout = readAgentStdout({
     bounds,
     offer,
-    save,
     onUsage: (report) => usage.add(report),
     onResult: (output) => decide({ kind: 'succeeded', output }),
     onError: (message) => decide({ kind: 'failed', failure: agentFailure(message) }),
@@ -133,9 +128,9 @@ export function runAgent(task: AgentTask): AgentExecution {
   async function run(): Promise<AgentOutcome> {
     unattended(process.exited.finally(() => emptied.open()))
     void write(task.start)
-    const exit = await drainPipes(process, [
-      { stream: process.stdout, accept: stdout.accept, finish: stdout.finish },
-      { stream: process.stderr, accept: stderr.accept, finish: stderr.finish },
+    const exit = await drainPipes(process, bounds.drainMs, [
+      { stream: process.stdout, ...stdout },
+      { stream: process.stderr, ...stderr },
     ])
     ended.abort()
     await offered

@@ -26,8 +26,12 @@ export const START: StartMessage = {
   state: null,
 }
 
-/** Runs an agent and keeps what it tells. */
-export function runKept(process: SandboxProcess, bounds: Partial<AgentBounds> = {}): AgentRun {
+/** Runs an agent and keeps what it tells; `accepted` is waited for at each acceptance. */
+export function runKept(
+  process: SandboxProcess,
+  bounds: Partial<AgentBounds> = {},
+  accepted: () => Promise<unknown> = async () => undefined,
+): AgentRun {
   const events: AgentEvent[] = []
   const states: JsonValue[] = []
   const execution = runAgent({
@@ -35,9 +39,14 @@ export function runKept(process: SandboxProcess, bounds: Partial<AgentBounds> = 
     start: START,
     bounds,
     onEvents: async (batch) => {
-      events.push(...batch)
+      await accepted()
+      const saved: number[] = []
+      for (const { type, data, state } of batch) {
+        if (state !== undefined) saved.push(states.push(state))
+        events.push({ type, data: state === undefined ? data : { ...data, seq: states.length } })
+      }
+      return saved
     },
-    onSnapshot: async (state) => ({ seq: states.push(state) }),
   })
   return { ...execution, events, states }
 }

@@ -221,10 +221,9 @@ describe('back-pressure', () => {
       onEvents: () => {
         offered += 1
         return new Promise((resolve) => {
-          accept = resolve
+          accept = () => resolve([])
         })
       },
-      onSnapshot: async () => ({ seq: 1 }),
     })
     let written = 0
     while (fake.stdout.write('x'.repeat(1023).concat('\n'))) written += 1024
@@ -288,8 +287,8 @@ describe('back-pressure', () => {
         most = Math.max(most, open)
         await new Promise((resolve) => setImmediate(resolve))
         open -= 1
+        return []
       },
-      onSnapshot: async () => ({ seq: 1 }),
     })
     for (let count = 0; count < 20; count += 1) {
       fake.stdout.write('out\n')
@@ -349,7 +348,6 @@ describe('stopping an agent', () => {
         offered += 1
         return new Promise(() => undefined)
       },
-      onSnapshot: () => new Promise(() => undefined),
     })
     fake.stdout.write('one\n')
     await eventually(() => offered === 1, 'offered')
@@ -367,7 +365,6 @@ describe('stopping an agent', () => {
       onEvents: async () => {
         throw new Error('fenced')
       },
-      onSnapshot: async () => ({ seq: 1 }),
     })
     fake.stdout.write('one\n')
     await expect(run.outcome).rejects.toThrow('fenced')
