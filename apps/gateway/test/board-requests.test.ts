@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => fixture.close())
 
 const BASIC = `Basic ${Buffer.from(`anyone:${ADMIN_TOKEN}`).toString('base64')}`
-const ask = (path: string, init: RequestInit = {}) =>
+const ask = async (path: string, init: RequestInit = {}): Promise<Response> =>
   fixture.gateway.app.request(`http://muster.test/admin/queues${path}`, {
     ...init,
     headers: { authorization: BASIC, ...init.headers },
@@ -123,7 +123,7 @@ test('a request about one lane reads that lane and no other', async () => {
   try {
     await ask(`/api/queues/${at(lane)}/${runId}`)
     expect(texts).toHaveLength(2)
-    expect(await (await ask(`/api/queues/${at(lane)}/obliterate`, { method: 'PUT' })).status).toBe(405)
+    expect((await ask(`/api/queues/${at(lane)}/obliterate`, { method: 'PUT' })).status).toBe(405)
     expect((await ask('/api/queues/pause', { method: 'PUT' })).status).toBe(405)
     expect(texts).toHaveLength(2)
   } finally {

@@ -101,7 +101,11 @@ test('a drain ends past its last limit though Postgres stays away, and its run s
   const drained = leaving.drain().then(() => {
     left = true
   })
-  await until(() => left, { deadlineMs: 40_000, what: 'the drain to end' }).finally(() => postgres.start())
+  try {
+    await until(() => left, { deadlineMs: 40_000, what: 'the drain to end' })
+  } finally {
+    await postgres.start()
+  }
   await drained
   await fleet.worker(none)
   expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ output: 'done', losses: 0 })
