@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Failure, JsonValue, ToAgent } from '@muster/contracts'
+import { addUsage, NO_USAGE } from '@muster/core'
 import { DEFAULT_AGENT_BOUNDS } from './agent-bounds.ts'
 import { type AgentEvent, cutText, logEvent } from './agent-event.ts'
 import type { AgentExecution, AgentMessage, AgentOutcome, AgentTask } from './agent-execution.ts'
@@ -10,7 +11,6 @@ import { createEventPace } from './event-pace.ts'
 import { readAgentStderr } from './read-agent-stderr.ts'
 import { readAgentStdout } from './read-agent-stdout.ts'
 import { createRelease } from './release.ts'
-import { createUsageTotals } from './usage-totals.ts'
 
 const PROMPT_BYTES = 8 * 1024
 
@@ -23,7 +23,7 @@ export function runAgent(task: AgentTask): AgentExecution {
   const { process } = task
   const bounds = { ...DEFAULT_AGENT_BOUNDS, ...task.bounds }
   const pace = createEventPace(bounds.eventsPerSecond)
-  const usage = createUsageTotals()
+  let usage = NO_USAGE
   const release = createRelease()
   const emptied = createRelease()
   const ended = new AbortController()
@@ -105,7 +105,9 @@ export function runAgent(task: AgentTask): AgentExecution {
   const stdout = readAgentStdout({
     bounds,
     offer,
-    onUsage: (report) => usage.add(report),
+    onUsage: (report) => {
+      usage = addUsage(usage, report)
+    },
     onResult: (output) => decide({ kind: 'succeeded', output }),
     onError: (message) => decide({ kind: 'failed', failure: agentFailure(message) }),
     onAsk: (message) => refuse(askedFailure(message)),
@@ -135,7 +137,7 @@ export function runAgent(task: AgentTask): AgentExecution {
     ended.abort()
     await offered
     if (fault !== null) throw fault.error
-    const ending = { usage: usage.total(), exitCode: exit.code }
+    const ending = { usage, exitCode: exit.code }
     if (release.isOpen) return { kind: 'stopped', reason: stopReason ?? 'stopped', ...ending }
     // a result does not hide that the agent then failed
     const failure = killed || stopReason !== null ? null : describeExit(exit, stderr.tail())
