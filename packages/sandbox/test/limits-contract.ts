@@ -150,6 +150,34 @@ ctypes.CDLL(None).syscall(${exit}, 0)'`
         },
       )
 
+      it.skipIf(!existsSync(PYTHON)).each([
+        ['a socket', 'ours, theirs = socket.socketpair()'],
+        ['a socket that lies in another', 'ours, theirs = socket.socketpair()', 'theirs = nested(theirs)'],
+        [
+          'a connection that is not accepted',
+          'theirs = socket.socket(socket.AF_UNIX); theirs.bind("s"); theirs.listen(); ours = socket.socket(socket.AF_UNIX); ours.connect("s")',
+        ],
+      ])(
+        'ends by files that it deleted and holds only in messages to %s (needs python)',
+        async (title, pair, wrap = '') => {
+          const script = `exec ${PYTHON} -c '
+import os, socket, time
+def nested(inner):
+  ours, theirs = socket.socketpair()
+  socket.send_fds(ours, [b"x"], [inner.fileno()])
+  return theirs
+${pair}
+for n in range(10):
+  with open("x", "wb") as f: os.unlink("x"); f.write(bytes(5_000_000)); f.flush(); socket.send_fds(ours, [b"x"], [f.fileno()])
+  time.sleep(0.3)
+${wrap}
+time.sleep(100)'`
+          const outcome = await runKept(await start(bash(script, workspace(title.replaceAll(' ', '-'))))).outcome
+          expect(outcome).toMatchObject({ kind: 'failed', failure: { code: 'disk_limit_exceeded', retryable: false } })
+          expect(outcome.kind === 'failed' && outcome.failure.message).toContain('nobody received')
+        },
+      )
+
       it('may use all it has, and fill and empty it', async () => {
         const script = 'for i in 1 2 3 4 5; do head -c 12M /dev/zero > x; sleep 0.3; rm x; done; touch {1..3000}'
         expect(await runToEnd(sandbox, bash(script, workspace('within')))).toMatchObject({ code: 0, breach: null })

@@ -1,6 +1,7 @@
 import type { Resources } from '@muster/contracts'
 import type { LimitBreach, SandboxProcess } from '../sandbox.ts'
 import { meterFolder } from './folder-meter.ts'
+import { heldBytes } from './held-bytes.ts'
 import type { FolderBounds, FolderSize, SandboxPids } from './measure-folder.ts'
 
 export type FolderBound = {
@@ -43,6 +44,7 @@ export function folderBounds({ disk_mb, pids }: Resources): FolderBounds {
  */
 export function boundFolder(process: SandboxProcess, bound: FolderBound): SandboxProcess {
   const everyMs = bound.everyMs ?? EVERY_MS
+  const bytesOf = heldBytes()
   let breach: LimitBreach | null = null
   let ended = false
   let killed = false
@@ -53,7 +55,7 @@ export function boundFolder(process: SandboxProcess, bound: FolderBound): Sandbo
     try {
       const size = await meterFolder(bound.folder, bound.bounds, bound.processes())
       failures = 0
-      return breachOf(size, bound.bounds)
+      return breachOf(size, bytesOf(size), bound.bounds)
     } catch (error) {
       failures += 1
       const words = error instanceof Error ? error.message : String(error)
@@ -88,7 +90,7 @@ export function boundFolder(process: SandboxProcess, bound: FolderBound): Sandbo
   }
 }
 
-function breachOf(size: FolderSize, bounds: FolderBounds): LimitBreach | null {
+function breachOf(size: FolderSize, bytes: number, bounds: FolderBounds): LimitBreach | null {
   if (size.tooDeep) return { resource: 'disk', detail: 'its workspace is nested too deeply to be measured' }
   if (size.held > bounds.held) {
     return {
@@ -98,6 +100,12 @@ function breachOf(size: FolderSize, bounds: FolderBounds): LimitBreach | null {
   }
   if (size.bytes > bounds.bytes) {
     return { resource: 'disk', detail: `its workspace holds more than the limit of ${bounds.bytes / MIB} MiB` }
+  }
+  if (bytes > bounds.bytes) {
+    return {
+      resource: 'disk',
+      detail: `with files that were sent in messages and that nobody received it may hold more than the limit of ${bounds.bytes / MIB} MiB`,
+    }
   }
   if (size.names > bounds.names) {
     return { resource: 'disk', detail: `its workspace gives its files more than the limit of ${bounds.names} names` }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { inFlightMissing } from './in-flight.ts'
 
 const SYS_PTRACE = 19n
 
@@ -7,6 +8,8 @@ const SYS_PTRACE = 19n
  * it open or has it in memory, and only a worker with these rights can see that.
  */
 export function diskBoundMissing(): string | null {
+  const unseen = inFlightMissing()
+  if (unseen !== null) return `disk_mb: ${unseen}`
   if (mayLookIntoOthers() && maySeeMappedFiles()) return null
   return 'disk_mb: this worker may not see which deleted files its agents still hold (root with CAP_SYS_PTRACE and CAP_SYS_ADMIN may)'
 }

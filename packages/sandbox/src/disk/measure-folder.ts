@@ -1,5 +1,6 @@
 import { type Dir, lstatSync, opendirSync, readdirSync, readlinkSync, type Stats, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { hasUnaccepted, hasUnreceived, listenersTell } from './in-flight.ts'
 
 export type FolderBounds = {
   readonly bytes: number
@@ -9,8 +10,14 @@ export type FolderBounds = {
   /** How many files all processes of the sandbox hold open or in their memory, each as often as it is held. */
   readonly held: number
 }
-/** `tooDeep`: something lies at the end of a path longer than the kernel takes, where it cannot be measured. */
-export type FolderSize = FolderBounds & { readonly tooDeep: boolean }
+export type FolderSize = FolderBounds & {
+  /** Something lies at the end of a path longer than the kernel takes, where it cannot be measured. */
+  readonly tooDeep: boolean
+  /** A process of the sandbox was sent descriptors that nobody received yet: what is held by these alone cannot be seen. */
+  readonly inFlight: boolean
+  /** Room left on the disk that the folder is on. */
+  readonly freeBytes: number
+}
 /** The processes of a sandbox: by their numbers, or as all of the pid namespace that one of them is in. */
 export type SandboxPids = { readonly pids: readonly number[] } | { readonly namespaceOf: number }
 
@@ -23,6 +30,7 @@ const BYTES = 'latin1'
 const SLASH = Buffer.from('/')
 const ROOT = 0
 const DELETED = / \(deleted\)$/
+const SOCKET = /^socket:/
 /** The kinds of file system (tmpfs, ramfs, hugetlbfs) whose files lie in memory and count as such. */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6, 0x9584_58f6])
 
@@ -40,6 +48,7 @@ export function measureFolder(folder: string, bounds: FolderBounds, processes: S
   let names = 0
   let held = 0
   let tooDeep = false
+  let inFlight = false
   const isWithin = () =>
     bytes <= bounds.bytes && files <= bounds.files && names <= bounds.names && held <= bounds.held && !tooDeep
 
@@ -70,12 +79,15 @@ export function measureFolder(folder: string, bounds: FolderBounds, processes: S
     }
     listing.closeSync()
   }
-  for (const pid of pidsOf(processes)) {
+  for (const [index, pid] of pidsOf(processes).entries()) {
+    if (index === 0 && !listenersTell()) inFlight = hasUnaccepted(pid)
     const paths = heldFiles(pid)
     held += paths.length
     if (!isWithin()) break
     for (const path of paths) {
-      if (!isDeleted(path)) continue
+      const target = attempt(() => readlinkSync(path)) ?? ''
+      inFlight ||= SOCKET.test(target) && hasUnreceived(path)
+      if (!DELETED.test(target)) continue
       const found = attempt(() => statSync(path))
       // What root owns is the host's: a program of its that was replaced meanwhile.
       if (found?.nlink !== 0 || found.uid === ROOT || (found.dev !== device && isInMemory(path))) continue
@@ -85,7 +97,8 @@ export function measureFolder(folder: string, bounds: FolderBounds, processes: S
       add(found)
     }
   }
-  return { bytes, files, names, held, tooDeep }
+  const { bfree, bsize } = statfsSync(folder)
+  return { bytes, files, names, held, tooDeep, inFlight, freeBytes: bfree * bsize }
 }
 
 function pidsOf(processes: SandboxPids): readonly number[] {
@@ -115,8 +128,6 @@ function heldBy(pid: number): string[] {
     return (attempt(() => readdirSync(folder)) ?? []).map((name) => join(folder, name))
   })
 }
-
-const isDeleted = (path: string): boolean => DELETED.test(attempt(() => readlinkSync(path)) ?? '')
 
 function isInMemory(path: string): boolean {
   const found = attempt(() => statfsSync(path))
