@@ -49,7 +49,7 @@ test('a client whose gateway died between the commit and the answer finds its ta
     const client = fleetClient(doomed.url, facts.api_key)
     const command = { agent: 'echo', message: 'twice?', idempotency_key: 'lost answer', session_key: 'lost' }
     await client.post('/v1/commands', { ...command, idempotency_key: 'warm' })
-    port.holdAnswers()
+    port.holdAnswersOnce(command.idempotency_key)
     const lost = client.post('/v1/commands', command).catch(() => 'no answer')
     const find = () => books.query<{ id: string }>(`SELECT id FROM tasks WHERE idempotency_key = 'lost answer'`)
     const [task] = await until(async () => ((await find()).length > 0 ? find() : undefined), {

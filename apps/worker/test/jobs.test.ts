@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { until } from '@muster/testkit'
+import { openTransaction, until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openSmallFleet, SHELL, type SmallFleet } from './small-fleet.ts'
 
@@ -57,17 +57,15 @@ test('a worker that was declared dead takes no job before it is registered anew'
   await pool.query(`
     CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(99); RETURN NEW; END';
     CREATE TRIGGER wait_here BEFORE INSERT ON nodes FOR EACH ROW EXECUTE FUNCTION wait_here()`)
-  const blocker = await pool.connect()
-  await blocker.query('BEGIN')
-  await blocker.query('SELECT pg_advisory_xact_lock(99)')
+  await using blocker = await openTransaction(fleet.databaseUrl, 'SELECT pg_advisory_xact_lock(99)')
   await pool.query(`UPDATE nodes SET status = 'inactive' WHERE id = $1`, [worker.nodeId])
   await blocked('INSERT INTO nodes', 'the registration to wait')
   await queue().add('stray', { run_id: 'run_01arz3ndektsv4rrffq69g5fav', admission: 1 })
   const { run } = await fleet.submit({ agent: 'shell', message: 'echo after' })
+  await fleet.offered()
   const taken = async () => (await queue().getWaitingCount()) === 0 || undefined
   await expect(until(taken, { deadlineMs: 500 })).rejects.toThrow()
-  await blocker.query('COMMIT')
-  blocker.release()
+  await blocker.commit()
   expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ output: 'after' })
   await until(taken)
   await pool.query('DROP TRIGGER wait_here ON nodes')
@@ -76,9 +74,7 @@ test('a worker that was declared dead takes no job before it is registered anew'
 
 test('a run whose claim is answered after a drain handed back the others is handed back too', async () => {
   const { run } = await fleet.submit({ agent: 'shell', message: 'sleep 600' })
-  const blocker = await fleet.database.pool.connect()
-  await blocker.query('BEGIN')
-  await blocker.query('SELECT FROM runs WHERE id = $1 FOR UPDATE', [run.id])
+  await using blocker = await openTransaction(fleet.databaseUrl, `SELECT FROM runs WHERE id = '${run.id}' FOR UPDATE`)
   const worker = await fleet.worker({ MUSTER_POOLS: 'bubblewrap:2', MUSTER_DRAIN_MS: '0' })
   await blocked('claim_runs(', 'the claim to wait')
   const drained = worker.drain()
@@ -90,8 +86,7 @@ test('a run whose claim is answered after a drain handed back the others is hand
   )
   // nothing outside shows that it has handed back what ran
   await delay(500)
-  await blocker.query('COMMIT')
-  blocker.release()
+  await blocker.commit()
   await drained
   expect(await fleet.run(run.id)).toMatchObject({ status: 'queued', hand_backs: 1, losses: 0 })
 })

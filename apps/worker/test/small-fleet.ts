@@ -42,6 +42,7 @@ export async function openSmallFleet({ postgresUrl }: { readonly postgresUrl?: s
   return {
     home,
     redis,
+    databaseUrl: fresh.url,
     database,
     gate,
     context,
@@ -57,6 +58,8 @@ export async function openSmallFleet({ postgresUrl }: { readonly postgresUrl?: s
       if (accepted.outcome !== 'accepted') throw new Error('deduplicated')
       return accepted
     },
+    /** Resolves when what was submitted is with the gate. */
+    offered: () => acceptor.settled(),
     async worker(env: Record<string, string> = {}): Promise<RunningWorker> {
       const config = readConfig({
         DATABASE_URL: fresh.url,

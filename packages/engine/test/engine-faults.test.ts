@@ -1,7 +1,7 @@
 import type { RunEvent } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { createAgent, deleteAgent } from '@muster/store'
-import { until } from '@muster/testkit'
+import { openTransaction, until } from '@muster/testkit'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import {
   cancelRun,
@@ -78,14 +78,11 @@ test('an accept whose first try is still under way when it is sent again is acce
   await fleet.database.pool.query(`
     CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(99); RETURN NEW; END';
     CREATE TRIGGER wait_here AFTER INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION wait_here()`)
-  const blocker = await fleet.database.pool.connect()
-  await blocker.query('BEGIN')
-  await blocker.query('SELECT pg_advisory_xact_lock(99)')
+  await using blocker = await openTransaction(fleet.test.url, 'SELECT pg_advisory_xact_lock(99)')
   fleet.staging.at('accept_commands', { lose: 'flight' })
   const submitted = fleet.submit(agent, { message: 'twice' })
   await until(async () => (await waitingFor('accept_commands')) === 2, { what: 'both tries to be under way' })
-  await blocker.query('COMMIT')
-  blocker.release()
+  await blocker.commit()
   await fleet.database.pool.query('DROP TRIGGER wait_here ON tasks')
   const { run, task } = await submitted
   expect((await fleet.run(run.id)).status).toBe('queued')

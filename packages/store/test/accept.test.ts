@@ -1,5 +1,5 @@
 import { DEFAULT_POLICY } from '@muster/contracts'
-import { until } from '@muster/testkit'
+import { openTransaction, until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type AcceptVerdict, acceptCommands } from '../src/index.ts'
 import { openRoad, type Road } from './road-fixture.ts'
@@ -36,14 +36,11 @@ test('a plain command is kept alike whatever else is in its batch, each with its
 
 test('of two commands accepted at once for one session, the one that waits for the other is behind it, by its place and by its time', async () => {
   const { session_id, run_id } = await road.acceptOne({ session_key: 'shared' })
-  const first = await road.database.pool.connect()
-  await first.query('BEGIN')
-  await first.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session_id])
+  await using first = await openTransaction(road.url, `SELECT FROM sessions WHERE id = '${session_id}' FOR UPDATE`)
   const behind = road.acceptOne({ session_id })
   await until(async () => ((await waitingForLocks()) === 1 ? true : undefined), { what: 'the second to wait' })
-  const [ahead] = await acceptCommands(first, [road.item({ session_id })])
-  await first.query('COMMIT')
-  first.release()
+  const [ahead] = await acceptCommands(first.client, [road.item({ session_id })])
+  await first.commit()
   const order = { session: [ahead?.run_id, (await behind).run_id] }
   expect(
     await road.one(
@@ -64,14 +61,11 @@ test('of two commands accepted at once for one session, the one that waits for t
 
 test('a command that waits for its session until its time has come takes its place in the order, and is not scheduled any more', async () => {
   const { session_id } = await road.acceptOne({ session_key: 'late' })
-  const holder = await road.database.pool.connect()
-  await holder.query('BEGIN')
-  await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session_id])
+  await using holder = await openTransaction(road.url, `SELECT FROM sessions WHERE id = '${session_id}' FOR UPDATE`)
   const accepting = road.accept({ session_id, delay_ms: 50 }, { session_id, delay_ms: 60_000 })
   await until(async () => ((await waitingForLocks()) === 1 ? true : undefined), { what: 'the commands to wait' })
-  await holder.query('SELECT pg_sleep(0.1)')
-  await holder.query('COMMIT')
-  holder.release()
+  await holder.client.query('SELECT pg_sleep(0.1)')
+  await holder.commit()
   const [due, later] = await accepting
   const placeOf = (verdict: AcceptVerdict | undefined) =>
     road.one(

@@ -20,6 +20,7 @@ import {
 } from '../src/index.ts'
 
 export type Road = {
+  readonly url: string
   readonly database: Database
   readonly workspaceId: string
   readonly agentId: string
@@ -88,6 +89,7 @@ export async function openRoad(): Promise<Road> {
     return verdict
   }
   return {
+    url: fresh.url,
     database,
     workspaceId: workspace.id,
     agentId: agent.id,

@@ -3,8 +3,8 @@ import { connect, createServer, type Socket } from 'node:net'
 
 export type HoldablePort = {
   readonly url: string
-  /** From now on nothing that the server says comes through; what clients say still does. */
-  holdAnswers(): void
+  /** Once a client says this, nothing that the server says comes through; what clients say still does. */
+  holdAnswersOnce(said: string): void
   close(): Promise<void>
 }
 
@@ -12,6 +12,7 @@ export type HoldablePort = {
 export async function holdablePort(target: string): Promise<HoldablePort> {
   const { hostname, port } = new URL(target)
   const sockets = new Set<Socket>()
+  let awaited: string | null = null
   let holding = false
   const proxy = createServer((client) => {
     const server = connect(Number(port), hostname)
@@ -24,7 +25,10 @@ export async function holdablePort(target: string): Promise<HoldablePort> {
         server.destroy()
       })
     }
-    client.pipe(server)
+    client.on('data', (chunk) => {
+      if (awaited !== null && chunk.includes(awaited)) holding = true
+      server.write(chunk)
+    })
     server.on('data', (chunk) => {
       if (!holding) client.write(chunk)
     })
@@ -36,8 +40,8 @@ export async function holdablePort(target: string): Promise<HoldablePort> {
   url.port = String(typeof address === 'object' && address !== null ? address.port : 0)
   return {
     url: url.href,
-    holdAnswers() {
-      holding = true
+    holdAnswersOnce(said) {
+      awaited = said
     },
     async close() {
       for (const socket of sockets) socket.destroy()
