@@ -1,20 +1,20 @@
 import { realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { SandboxUser } from './sandbox-user.ts'
+import { isAgentsUser } from './sandbox-user.ts'
 
 const OTHERS_PASS = 0o001
 
 /**
- * The first folder, on the way to a path and that path included, which `user` may not pass, or null. Only root needs to
+ * The first folder, on the way to a path and that path included, which agents may not pass, or null. Only root needs to
  * ask: who runs agents as itself sees what they see.
  */
-export async function blockedAt(path: string, user: SandboxUser | null): Promise<string | null> {
-  if (user === null) return null
+export async function blockedAt(path: string): Promise<string | null> {
+  if (process.getuid?.() !== 0) return null
   const way: string[] = []
   for (let at = await realpath(path); at !== '/'; at = dirname(at)) way.unshift(at)
   for (const at of way) {
     const found = await stat(at)
-    if (found.isDirectory() && found.uid !== user.uid && (found.mode & OTHERS_PASS) === 0) return at
+    if (found.isDirectory() && !isAgentsUser(found.uid) && (found.mode & OTHERS_PASS) === 0) return at
   }
   return null
 }

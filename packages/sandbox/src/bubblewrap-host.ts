@@ -9,7 +9,6 @@ import type { FileCache, HeldFolder } from './file-cache.ts'
 import { type HardLimits, readHardLimits } from './hard-limits.ts'
 import { describeHostSystem, type HostSystem } from './host-system.ts'
 import { reachableNode } from './node-binary.ts'
-import type { SandboxUser } from './sandbox-user.ts'
 import { filteredArchitecture, seccompFilter } from './seccomp/seccomp-filter.ts'
 
 const FILTER = 'filter'
@@ -35,11 +34,7 @@ export type BubblewrapHost = {
 }
 
 /** Rejects where a part is missing that bubblewrap cannot do without. */
-export async function bubblewrapHost(
-  options: BubblewrapOptions,
-  cache: FileCache,
-  user: SandboxUser | null,
-): Promise<BubblewrapHost> {
+export async function bubblewrapHost(options: BubblewrapOptions, cache: FileCache): Promise<BubblewrapHost> {
   const bwrap = options.bwrapPath ?? (await firstPresent(BWRAP_PATHS))
   if (bwrap === null) throw new Error(`bubblewrap is not installed (looked for ${BWRAP_PATHS.join(', ')})`)
   const prlimit = await firstPresent(PRLIMIT_PATHS)
@@ -47,7 +42,7 @@ export async function bubblewrapHost(
   const [masks, system, nodePath, filter, cgroups] = await Promise.all([
     maskArguments(),
     describeHostSystem(cache, BUBBLEWRAP_ACCOUNT),
-    reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
+    reachableNode(options.nodePath ?? process.execPath, options.cacheRoot),
     filterFolder(cache),
     openCgroups({ mode: options.cgroups ?? 'auto' }),
   ])

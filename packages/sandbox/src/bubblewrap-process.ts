@@ -9,14 +9,12 @@ import { memoryBreach } from './memory-breach.ts'
 import { openGate } from './open-gate.ts'
 import type { ConfirmStart, SandboxExit, SandboxProcess, StartOutcome } from './sandbox.ts'
 import type { SandboxGroup } from './sandbox-group.ts'
-import type { SandboxUser } from './sandbox-user.ts'
 import type { Child } from './spawn-child.ts'
 import { createStdinWriter } from './stdin-writer.ts'
 
 export type BubblewrapChild = {
   readonly child: Child
   readonly group: SandboxGroup
-  readonly user: SandboxUser | null
   readonly limits: AttemptLimits
   readonly cgroup: AttemptCgroup
   readonly resources: Resources
@@ -34,7 +32,7 @@ const statusLineSchema = z.object({ 'child-pid': z.int().optional(), 'exit-code'
 
 /** The life of one bubblewrap: a monitor out here, an init in a pid namespace whose death takes everything in it along. */
 export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOutcome> {
-  const { child, group, user } = spec
+  const { child, group } = spec
   const [environment, status, gate] = child.extra
   const named = Promise.withResolvers<void>()
   let init: HostProcess | null = null
@@ -73,7 +71,7 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
       await untilGone([init], Number.POSITIVE_INFINITY)
     } else if (!initSeen) {
       const selector = { runId: group.runId, generation: group.generation }
-      await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
+      await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY })
     }
     const breach = memoryBreach(await spec.cgroup.end(), spec.resources.memory_mb)
     if (exitCode !== null || code !== 1) return { code: exitCode ?? code, signal, fault: null, breach }

@@ -20,8 +20,6 @@ export type BubblewrapOptions = {
   readonly cacheRoot: string
   /** The root of the session folders, for the probe to check that agents can reach them. */
   readonly sessionRoot?: string
-  /** Whom agents run as when the worker is root. */
-  readonly user?: SandboxUser
   /** Default: `bwrap` in the usual folders. */
   readonly bwrapPath?: string
   /** Default: the Node that runs this process. */
@@ -44,17 +42,21 @@ const WALLS: AttemptLimits = {
 /** The init in there. */
 const OWN_PROCESSES = 1
 
-type Ready = { readonly host: BubblewrapHost; readonly cgroup: AttemptCgroup; readonly filesFolder: string | null }
+type Ready = {
+  readonly host: BubblewrapHost
+  readonly user: SandboxUser | null
+  readonly cgroup: AttemptCgroup
+  readonly filesFolder: string | null
+}
 
 /** Runs each agent in namespaces of its own by bubblewrap, without privilege on either side of the wall. */
 export function createBubblewrap(options: BubblewrapOptions): Sandbox {
-  const user = sandboxUserOf(options.user)
   const cache = createFileCache(options.cacheRoot)
-  const watchdog = createWatchdog(user)
+  const watchdog = createWatchdog()
   let host: Promise<BubblewrapHost> | null = null
 
   function describeHost(): Promise<BubblewrapHost> {
-    host ??= bubblewrapHost(options, cache, user).catch((error: unknown) => {
+    host ??= bubblewrapHost(options, cache).catch((error: unknown) => {
       host = null
       throw error
     })
@@ -66,6 +68,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       const host = await describeHost()
       const refusal = unheldDemand(spec.required, host.held)
       if (refusal !== null) return { kind: 'failed', reason: refusal }
+      const user = await sandboxUserOf(spec)
       const [files, opened, kept] = await Promise.allSettled([
         spec.bundleFolder ?? (Object.keys(spec.files).length > 0 ? cache.folderOf(spec.files) : null),
         host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES),
@@ -76,7 +79,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       try {
         if (files.status === 'rejected') throw files.reason
         if (kept.status === 'rejected') throw kept.reason
-        return await launch(spec, { host, cgroup, filesFolder: files.value }, confirm)
+        return await launch(spec, { host, user, cgroup, filesFolder: files.value }, confirm)
       } catch (error) {
         // Nothing is in it, and to remove it may take what there is too little of.
         void cgroup.end()
@@ -88,7 +91,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
   }
 
   async function launch(spec: SandboxSpec, ready: Ready, confirm: ConfirmStart | undefined): Promise<StartOutcome> {
-    const { host, cgroup } = ready
+    const { host, user, cgroup } = ready
     const marker = groupMarker(spec.group, watchdog.token)
     const confining = bubblewrapArguments(spec, {
       marker,
@@ -128,7 +131,6 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     return await bubblewrapProcess({
       child,
       group: spec.group,
-      user,
       confirm,
       limits: { ...heldLimits(host.held), ...WALLS },
       cgroup,
@@ -144,7 +146,6 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
     probe: () =>
       probeSandbox({
         start,
-        user,
         folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot],
         explain: explainBubblewrap,
         sees: 'host',

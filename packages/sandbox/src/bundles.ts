@@ -1,7 +1,6 @@
 import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { blockedAt } from './blocked-path.ts'
-import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
 
 /** `reason` is for whoever reads the run: it names the bundle and no path of the host. */
 export type BundleOutcome =
@@ -16,9 +15,7 @@ export type Bundles = {
 const OUTSIDE = /^\/|\0|(?:^|\/)\.{0,2}(?:\/|$)/
 
 /** The folders of agents' programs that the operator keeps below one root; null: none. Agents only ever read them. */
-export function createBundles(root: string | null, user?: SandboxUser): Bundles {
-  const reader = sandboxUserOf(user)
-
+export function createBundles(root: string | null): Bundles {
   async function find(path: string): Promise<BundleOutcome> {
     const name = `the bundle ${JSON.stringify(path)}`
     if (root === null) return absent(`${name} cannot be shown: this node has no bundles`)
@@ -28,7 +25,7 @@ export function createBundles(root: string | null, user?: SandboxUser): Bundles 
       if (!folder.startsWith(base.endsWith('/') ? base : `${base}/`))
         return absent(`${name} leads out of the folder of bundles`)
       if (!(await stat(folder)).isDirectory()) return absent(`${name} is not a folder`)
-      if ((await blockedAt(folder, reader)) !== null) return absent(`${name} lies where agents may not look`)
+      if ((await blockedAt(folder)) !== null) return absent(`${name} lies where agents may not look`)
       return { kind: 'found', folder }
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { type HostProcess, type HostProcessStatus, identifyProcess, readProc, readStatus } from './host-process.ts'
 import { parseGroupMarker, type SandboxGroup } from './sandbox-group.ts'
-import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
+import { isAgentsUser } from './sandbox-user.ts'
 import { isScarcity } from './scarcity.ts'
 
 export type GroupSelector =
@@ -23,13 +23,13 @@ export const GROUP_MOUNTS = '/run/muster'
  * The living processes on this host that stand for sandboxes of the selected groups, whoever started them.
  *
  * Read from /proc rather than from cgroups: that needs no writable hierarchy, which containers seldom have, and no record
- * that a dying worker could fail to write. A candidate has the agents' user id and one of three marks, or is part of an OCI runtime. The monitor outside
- * a namespace carries its name as argument zero from its first instant. The init of a namespace shares that argument, but
- * an agent of the same user may overwrite its memory, so it is known by a mount point, which nobody in there has the
- * capability to remove. A process without a namespace has a variable, or shares a login session with one that has.
+ * that a dying worker could fail to write. A candidate is of an agents' user and has one of three marks, or is part of an OCI
+ * runtime. The monitor outside a namespace carries its name as argument zero from its first instant. The init of a namespace
+ * shares that argument, but an agent of the same user may overwrite its memory, so it is known by a mount point, which nobody
+ * in there has the capability to remove. A process without a namespace has a variable, or shares a login session with one that has.
  */
-export function findSandboxes(selector: GroupSelector, user?: SandboxUser): FoundProcess[] {
-  return [...searchSandboxes(selector, user).found]
+export function findSandboxes(selector: GroupSelector): FoundProcess[] {
+  return [...searchSandboxes(selector).found]
 }
 
 export type SandboxSearch = {
@@ -38,8 +38,7 @@ export type SandboxSearch = {
   readonly unsettled: readonly HostProcess[]
 }
 
-export function searchSandboxes(selector: GroupSelector, user?: SandboxUser): SandboxSearch {
-  const uid = sandboxUserOf(user)?.uid ?? process.getuid?.()
+export function searchSandboxes(selector: GroupSelector): SandboxSearch {
   const found: FoundProcess[] = []
   const unsettled: HostProcess[] = []
   const strangers: { readonly host: HostProcess; readonly session: number }[] = []
@@ -49,7 +48,7 @@ export function searchSandboxes(selector: GroupSelector, user?: SandboxUser): Sa
     if (!Number.isInteger(pid) || pid === process.pid) continue
     const status = readStatus(pid)
     if (status === null || status.gone) continue
-    if (status.uid !== uid) {
+    if (!isAgentsUser(status.uid)) {
       const group = status.uid === 0 && process.getuid?.() === 0 ? runtimeGroup(pid, status) : null
       const host = group !== null && selects(selector, group) ? identifyProcess(pid) : null
       if (host !== null && group !== null) found.push({ pid, startTime: host.startTime, group })

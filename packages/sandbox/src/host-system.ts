@@ -30,9 +30,14 @@ const NETWORK_PATHS = [
 /** The account that an agent runs as, as the sandbox sees it. */
 export type AgentAccount = { readonly uid: number; readonly gid: number }
 
-const etcFiles = ({ uid, gid }: AgentAccount) => ({
+/** What tells programs the names of the users in a sandbox. */
+export const accountFiles = ({ uid, gid }: AgentAccount) => ({
   passwd: `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:${uid}:${gid}:agent:/home/agent:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`,
   group: `root:x:0:\nagent:x:${gid}:\nnogroup:x:65534:\n`,
+})
+
+const etcFiles = (account: AgentAccount) => ({
+  ...accountFiles(account),
   'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
   hosts: '127.0.0.1 localhost\n::1 localhost\n',
 })

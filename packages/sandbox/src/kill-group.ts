@@ -1,7 +1,6 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { type GroupSelector, type SandboxSearch, searchSandboxes } from './find-sandboxes.ts'
 import { type HostProcess, isGone, killProcess } from './host-process.ts'
-import type { SandboxUser } from './sandbox-user.ts'
 import { isScarcity } from './scarcity.ts'
 
 export type KillGroupOutcome =
@@ -10,8 +9,6 @@ export type KillGroupOutcome =
   | { readonly kind: 'alive'; readonly pids: readonly number[] }
 
 export type KillGroupOptions = {
-  /** Default: the user that sandboxes run as by default. */
-  readonly user?: SandboxUser
   /** Default 5000. */
   readonly timeoutMs?: number
 }
@@ -31,7 +28,7 @@ export async function killGroup(selector: GroupSelector, options: KillGroupOptio
   const deadline = begun + (options.timeoutMs ?? 5_000)
   const killed = new Set<string>()
   for (;;) {
-    const search = lookFor(selector, options.user)
+    const search = lookFor(selector)
     if (search === null) {
       if (performance.now() > deadline) return { kind: 'alive', pids: [] }
       await delay(BLIND_MS)
@@ -49,9 +46,9 @@ export async function killGroup(selector: GroupSelector, options: KillGroupOptio
 }
 
 /** Null when this process has no means to look. */
-function lookFor(selector: GroupSelector, user: SandboxUser | undefined): SandboxSearch | null {
+function lookFor(selector: GroupSelector): SandboxSearch | null {
   try {
-    return searchSandboxes(selector, user)
+    return searchSandboxes(selector)
   } catch (error) {
     if (isScarcity(error)) return null
     throw error

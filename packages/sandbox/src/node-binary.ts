@@ -3,15 +3,14 @@ import { constants } from 'node:fs'
 import { copyFile, link, mkdir, realpath, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { blockedAt } from './blocked-path.ts'
-import type { SandboxUser } from './sandbox-user.ts'
 
 /**
  * A path of the Node binary that agents can reach: where it is, or a hard link (a copy across file systems) below
  * `cacheRoot` when a folder on the way is closed to them.
  */
-export async function reachableNode(nodePath: string, cacheRoot: string, user: SandboxUser | null): Promise<string> {
+export async function reachableNode(nodePath: string, cacheRoot: string): Promise<string> {
   const real = await realpath(nodePath)
-  if ((await blockedAt(real, user)) === null) return real
+  if ((await blockedAt(real)) === null) return real
   const { dev, ino, size, mtimeMs } = await stat(real)
   const folder = join(cacheRoot, 'node', [dev, ino, size, Math.floor(mtimeMs)].join('-'))
   const target = join(folder, 'node')

@@ -4,14 +4,12 @@ import { killGroup } from './kill-group.ts'
 import { openGate } from './open-gate.ts'
 import type { ConfirmStart, SandboxExit, StartOutcome } from './sandbox.ts'
 import type { SandboxGroup } from './sandbox-group.ts'
-import type { SandboxUser } from './sandbox-user.ts'
 import type { Child } from './spawn-child.ts'
 import { createStdinWriter } from './stdin-writer.ts'
 
 export type NoneChild = {
   readonly child: Child
   readonly group: SandboxGroup
-  readonly user: SandboxUser | null
   readonly limits: AttemptLimits
   readonly confirm: ConfirmStart | undefined
   /** Called once nothing of the group is left. */
@@ -20,7 +18,7 @@ export type NoneChild = {
 
 /** The life of one process group. Whatever its first process leaves behind is killed, as the end of a namespace would. */
 export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
-  const { child, group, user } = spec
+  const { child, group } = spec
   const [gate] = child.extra
 
   function killProcessGroup(): void {
@@ -39,7 +37,7 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
     // From here on the number may be somebody else's.
     led = false
     const selector = { runId: group.runId, generation: group.generation }
-    await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, ...(user === null ? {} : { user }) })
+    await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY })
     await spec.discard()
     return { code, signal, fault: null, breach: null }
   }

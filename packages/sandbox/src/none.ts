@@ -19,8 +19,6 @@ import { createWatchdog } from './watchdog.ts'
 export type NoneOptions = {
   /** Where agents' files and throw-away working folders are kept. Every folder on the way must be passable for agents. */
   readonly cacheRoot: string
-  /** Whom agents run as when the worker is root. */
-  readonly user?: SandboxUser
   /** Default: the Node that runs this process. */
   readonly nodePath?: string
 }
@@ -43,6 +41,7 @@ const GATE = ['/bin/sh', '-c', 'read -r _ <&3 || exit 125; exec 3<&-; exec "$@"'
 
 type NoneHost = { readonly nodePath: string; readonly launcher: readonly string[] }
 type Prepared = NoneHost & {
+  readonly user: SandboxUser | null
   readonly scratch: string
   readonly folders: SandboxFolders
   readonly discard: () => Promise<void>
@@ -54,9 +53,8 @@ type Prepared = NoneHost & {
  * descendant that sheds both its environment and its login session is not found.
  */
 export function createNone(options: NoneOptions): Sandbox {
-  const user = sandboxUserOf(options.user)
   const cache = createFileCache(options.cacheRoot)
-  const watchdog = createWatchdog(user)
+  const watchdog = createWatchdog()
   const scratchRoot = join(options.cacheRoot, 'none')
 
   let host: Promise<NoneHost> | null = null
@@ -66,7 +64,7 @@ export function createNone(options: NoneOptions): Sandbox {
       await mkdir(scratchRoot, { recursive: true, mode: 0o755 })
       await removeAbandoned(scratchRoot, SCRATCH)
       return {
-        nodePath: await reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
+        nodePath: await reachableNode(options.nodePath ?? process.execPath, options.cacheRoot),
         launcher: await access(SETPRIV).then(
           () => [SETPRIV, '--pdeathsig', 'KILL', '--no-new-privs', '--'],
           () => [],
@@ -100,10 +98,11 @@ export function createNone(options: NoneOptions): Sandbox {
     const host = await describeHost()
     // Stands for all that a sandbox would hold in memory: home, temporary files, an empty workspace.
     const scratch = await mkdtemp(join(scratchRoot, SCRATCH))
+    const user = await sandboxUserOf(spec)
     if (user !== null) await chown(scratch, user.uid, user.gid)
     const workspace = (spec.workspaceAccess === 'none' ? null : spec.workspaceFolder) ?? scratch
     const folders = { agent, attachments: spec.attachmentsFolder ?? '/nonexistent', workspace }
-    return { ...host, scratch, folders, discard: () => removeTree(scratch).catch(() => undefined) }
+    return { ...host, user, scratch, folders, discard: () => removeTree(scratch).catch(() => undefined) }
   }
 
   async function launch(spec: SandboxSpec, prepared: Prepared, confirm?: ConfirmStart): Promise<StartOutcome> {
@@ -126,13 +125,13 @@ export function createNone(options: NoneOptions): Sandbox {
         ...spec.env,
         [GROUP_VARIABLE]: groupMarker(spec.group, watchdog.token),
       },
-      user,
+      user: prepared.user,
       folder: folders.workspace,
       session: 'own',
       extraPipes: confirm === undefined ? 0 : 1,
     })
     if (typeof child !== 'string') {
-      return await noneProcess({ child, group: spec.group, user, confirm, limits: LIMITS, discard })
+      return await noneProcess({ child, group: spec.group, confirm, limits: LIMITS, discard })
     }
     await discard()
     return { kind: 'failed', reason: child }
@@ -140,9 +139,9 @@ export function createNone(options: NoneOptions): Sandbox {
 
   async function probe(): Promise<ProbeOutcome> {
     await mkdir(options.cacheRoot, { recursive: true, mode: 0o755 })
-    const blocked = await blockedAt(options.cacheRoot, user)
+    const blocked = await blockedAt(options.cacheRoot)
     if (blocked === null) return { kind: 'usable', holds: [], missing: [] }
-    return { kind: 'unusable', reason: `agents run as user ${user?.uid} and cannot pass ${blocked}` }
+    return { kind: 'unusable', reason: `agents run as users of their own and cannot pass ${blocked}` }
   }
 
   return { runtime: 'none', start, probe }

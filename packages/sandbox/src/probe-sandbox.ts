@@ -5,11 +5,10 @@ import type { ResourceName } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { blockedAt } from './blocked-path.ts'
 import type { ProbeOutcome, Sandbox } from './sandbox.ts'
-import type { SandboxUser } from './sandbox-user.ts'
+import { sessionUser } from './sandbox-user.ts'
 
 export type SandboxTrial = {
   readonly start: Sandbox['start']
-  readonly user: SandboxUser | null
   /** Roots that agents must be able to reach into. */
   readonly folders: readonly string[]
   /** What a complaint means to an operator. */
@@ -38,14 +37,16 @@ export async function probeSandbox(trial: SandboxTrial): Promise<ProbeOutcome> {
   try {
     for (const folder of trial.folders) {
       await mkdir(folder, { recursive: true, mode: 0o755 })
-      const blocked = await blockedAt(folder, trial.user)
+      const blocked = await blockedAt(folder)
       if (blocked !== null)
-        return unusable(`agents run as user ${trial.user?.uid} and cannot pass ${blocked} (on the way to ${folder})`)
+        return unusable(`agents run as users of their own and cannot pass ${blocked} (on the way to ${folder})`)
     }
     const workspace = await mkdtemp(join(trial.folders[0] ?? '/tmp', 'probe-'))
     try {
-      if (trial.user !== null) await chown(workspace, trial.user.uid, trial.user.gid)
-      return await runTrial(trial, workspace)
+      const runId = newId('run')
+      const user = sessionUser(runId)
+      if (user !== null) await chown(workspace, user.uid, user.gid)
+      return await runTrial(trial, runId, workspace)
     } finally {
       await rm(workspace, { recursive: true, force: true })
     }
@@ -54,9 +55,9 @@ export async function probeSandbox(trial: SandboxTrial): Promise<ProbeOutcome> {
   }
 }
 
-async function runTrial(trial: SandboxTrial, workspace: string): Promise<ProbeOutcome> {
+async function runTrial(trial: SandboxTrial, runId: string, workspace: string): Promise<ProbeOutcome> {
   const started = await trial.start({
-    group: { runId: newId('run'), sessionId: null, generation: 0 },
+    group: { runId, sessionId: null, generation: 0 },
     command: ['/bin/sh', '-c', TRIAL],
     env: { TRIAL_SEES: trial.sees },
     files: { trial: 'ok' },

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { idPattern } from '@muster/contracts'
 import { removeTree } from './remove-tree.ts'
 import type { ConfirmStart } from './sandbox.ts'
-import { type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
+import { isAgentsUser, type SandboxUser, sessionUser } from './sandbox-user.ts'
 
 export type ReplaceOutcome =
   | { readonly kind: 'replaced'; readonly folder: string }
@@ -14,7 +14,7 @@ export type ReplaceOutcome =
   | { readonly kind: 'refused' }
 
 export type SessionFolders = {
-  /** The absolute path of a session's (or a sessionless run's) folder, made when it is missing and owned by the agents' user. */
+  /** The absolute path of a session's (or a sessionless run's) folder, made when it is missing and owned by that session's user. */
   open(name: string): Promise<string>
   /**
    * Gives the session a copy of its folder and moves the old one aside, for an earlier attempt that cannot be reached: it
@@ -39,8 +39,7 @@ const PRIVATE = 0o700
 const COMPLAINTS_BYTES = 64 * 1024 * 1024
 
 /** Session folders below one root that every worker of the fleet shares. Names are session or run ids; anything else throws. */
-export function createSessionFolders(root: string, user?: SandboxUser): SessionFolders {
-  const owner = sandboxUserOf(user)
+export function createSessionFolders(root: string): SessionFolders {
   const current = join(root, 'sessions')
   const copies = join(root, 'copies')
   const replaced = join(root, 'replaced')
@@ -74,7 +73,9 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
     }
     const found = await lstat(folder)
     if (!found.isDirectory()) throw new Error(`not a folder: ${folder}`)
-    if (owner !== null && found.uid !== owner.uid) await chown(folder, owner.uid, owner.gid)
+    const user = sessionUser(name)
+    // One that an earlier version made keeps its owner, as all that lies in it does.
+    if (user !== null && !isAgentsUser(found.uid)) await chown(folder, user.uid, user.gid)
     // An agent may have closed it to itself, and so to the next one.
     if ((found.mode & PRIVATE) !== PRIVATE) await chmod(folder, PRIVATE)
     return folder
@@ -85,6 +86,7 @@ export function createSessionFolders(root: string, user?: SandboxUser): SessionF
     const unique = randomUUID()
     const draft = join(copies, `${name}.part-${unique}`)
     const whole = join(copies, name)
+    const owner = await ownerOf(folder)
     await mkdir(draft, { mode: PRIVATE })
     if (owner !== null) await chown(draft, owner.uid, owner.gid)
     const reason = await copyFolder(folder, draft, owner)
@@ -137,6 +139,13 @@ function refuseOtherNames(name: string): void {
   if (!isId(name)) throw new TypeError('not a session or run id')
 }
 
+/** Whom to act as on a folder; null for this process's own user. */
+async function ownerOf(folder: string): Promise<SandboxUser | null> {
+  if (process.getuid?.() !== 0) return null
+  const { uid } = await lstat(folder)
+  return { uid, gid: uid }
+}
+
 async function isRemoved(path: string): Promise<boolean> {
   return await removeTree(path).then(
     () => true,
@@ -160,7 +169,7 @@ function falseFor(code: string): (error: unknown) => boolean {
 }
 
 /**
- * Null when the copy holds everything that stayed in place while it was made, else what went wrong. Made by the agents' user:
+ * Null when the copy holds everything that stayed in place while it was made, else what went wrong. Made by its owner:
  * whoever still writes there may turn a folder into a link at any time, and must not so be shown what root may read. What an agent
  * closed to itself is opened first, or one file would keep its session from ever being copied.
  */

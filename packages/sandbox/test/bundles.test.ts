@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createBundles, DEFAULT_SANDBOX_USER } from '../src/index.ts'
+import { createBundles } from '../src/index.ts'
 import { makePlace } from './place.ts'
 
 describe('the folder of bundles', () => {
@@ -62,7 +62,7 @@ describe('the folder of bundles', () => {
     const dark = join(root, 'dark')
     mkdirSync(dark)
     chmodSync(dark, 0o700)
-    const looked = await createBundles(root, DEFAULT_SANDBOX_USER).find('dark')
+    const looked = await createBundles(root).find('dark')
     expect(looked.kind).toBe(process.getuid?.() === 0 ? 'absent' : 'found')
   })
 

@@ -50,6 +50,13 @@ export function isolationContract(sandbox: Sandbox, root: () => string, workspac
       },
     )
 
+    it('has a name for its user and its group', async () => {
+      const script = "import { userInfo } from 'node:os'; console.log(userInfo().username)"
+      const command = ['sh', '-c', 'id -un; id -gn; node /agent/a.mjs']
+      const end = await runToEnd(sandbox, makeSpec({ command, files: { 'a.mjs': script } }))
+      expect(end).toMatchObject({ stdout: 'agent\nagent\nagent\n', stderr: '' })
+    })
+
     it('has a loopback of its own without network', async () => {
       const script = `
         import { connect, createServer } from 'node:net'

@@ -1,12 +1,22 @@
-import { chownSync, existsSync, mkdirSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ResourceName } from '@muster/contracts'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openCgroups } from '../src/cgroup/open-cgroups.ts'
-import { DEFAULT_SANDBOX_USER, type Sandbox } from '../src/index.ts'
+import type { Sandbox } from '../src/index.ts'
 import { runKept } from './agent-run.ts'
-import { eventually, living, makePlace, makeSpec, runToEnd, startedProcess, uniqueSleep } from './place.ts'
+import {
+  eventually,
+  living,
+  makePlace,
+  makeSpec,
+  makeWorkspace,
+  runToEnd,
+  startedProcess,
+  uniqueSleep,
+} from './place.ts'
 
 const here = await openCgroups()
 const PYTHON = '/usr/bin/python3'
@@ -90,9 +100,7 @@ export function limitsContract(sandbox: Sandbox, holds: ReadonlySet<ResourceName
     describe.skipIf(!holds.has('disk_mb'))('of its workspace (needs a bound on disk)', () => {
       const place = makePlace()
       const workspace = (name: string) => {
-        const folder = join(place.root, name)
-        mkdirSync(folder, { mode: 0o700 })
-        if (process.getuid?.() === 0) chownSync(folder, DEFAULT_SANDBOX_USER.uid, DEFAULT_SANDBOX_USER.gid)
+        const folder = makeWorkspace(join(place.root, name))
         return { workspaceFolder: folder, workspaceAccess: 'rw' as const, resources: { ...small, disk_mb: 16 } }
       }
       afterAll(() => place.remove())
@@ -183,6 +191,22 @@ time.sleep(100)'`
         expect(await runToEnd(sandbox, bash(script, workspace('within')))).toMatchObject({ code: 0, breach: null })
       })
     })
+
+    it.skipIf(!existsSync(PYTHON) || process.getuid?.() !== 0)(
+      'of what the kernel counts by user takes it from itself alone (needs python and a worker that is root)',
+      async () => {
+        const instances = (n: number, then: string) => `exec ${PYTHON} -c '
+import ctypes, time
+made = [ctypes.CDLL(None).inotify_init1(0) for n in range(${n})]
+print("refused" if made[-1] < 0 else "made", flush=True)
+${then}'`
+        const greedy = await start(bash(instances(5_000, 'time.sleep(100)')))
+        const [said] = await once(greedy.stdout, 'data')
+        expect(String(said)).toBe('refused\n')
+        expect(await runToEnd(sandbox, bash(instances(1, '')))).toMatchObject({ stdout: 'made\n', code: 0 })
+        await greedy.kill()
+      },
+    )
 
     it.skipIf(holds.size < 2)('leaves no control group behind (needs control groups)', async () => {
       const spec = bash('(sleep 1000 &) ; exit 0')

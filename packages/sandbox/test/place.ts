@@ -1,14 +1,32 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { newId } from '@muster/core'
-import type { Sandbox, SandboxExit, SandboxProcess, SandboxSpec, StartOutcome } from '../src/index.ts'
+import {
+  isAgentsUser,
+  type Sandbox,
+  type SandboxExit,
+  type SandboxProcess,
+  type SandboxSpec,
+  type StartOutcome,
+  sessionUser,
+} from '../src/index.ts'
 
 /** A folder that agents can pass, removed at the end. */
 export function makePlace(): { readonly root: string; remove(): void } {
   const root = mkdtempSync('/tmp/muster-sandbox-')
   chmodSync(root, 0o755)
   return { root, remove: () => rmSync(root, { recursive: true, force: true, maxRetries: 5 }) }
+}
+
+/** The user of some session; null where agents run as this process does. */
+export const AGENT = sessionUser(newId('session'))
+
+/** Makes a folder that `AGENT` may write. */
+export function makeWorkspace(folder: string): string {
+  mkdirSync(folder, { mode: 0o700 })
+  if (AGENT !== null) chownSync(folder, AGENT.uid, AGENT.gid)
+  return folder
 }
 
 export function makeSpec(over: Partial<SandboxSpec> = {}): SandboxSpec {
@@ -58,10 +76,10 @@ export function living(marker: string): HostView[] {
   return found
 }
 
-/** The command lines of a user's processes that hold a file open. */
-export function holdersOf(path: string, uid: number): string[] {
+/** The command lines of agents' processes that hold a file open. */
+export function holdersOf(path: string): string[] {
   return living('').flatMap((one) => {
-    if (one.uid !== uid) return []
+    if (!isAgentsUser(one.uid)) return []
     try {
       const folder = `/proc/${one.pid}/fd`
       return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`) === path) ? [one.command] : []

@@ -1,19 +1,21 @@
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RESOURCE_NAMES } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createFileCache, DEFAULT_SANDBOX_USER, findSandboxes, killGroup } from '../src/index.ts'
+import { createFileCache, findSandboxes, killGroup, sessionUser } from '../src/index.ts'
 import { adapter, missingFor } from './adapters.ts'
 import { attacksContract } from './attacks-contract.ts'
 import { isolationContract } from './isolation-contract.ts'
 import {
+  AGENT,
   eventually,
   holdersOf,
   living,
   makePlace,
   makeSpec,
+  makeWorkspace,
   runToEnd,
   startedProcess,
   stateOf,
@@ -27,8 +29,6 @@ export type SandboxCapabilities = {
   /** `namespaces`: apart from the host in every respect. `nothing`: only what a plain child process can have. */
   readonly isolation: 'namespaces' | 'nothing'
 }
-
-const UNPRIVILEGED = process.getuid?.() === 0 ? DEFAULT_SANDBOX_USER.uid : process.getuid?.()
 
 /** A tree with children that leave the session, ignore signals, and lose their parent. */
 function tree(sleep: string): string {
@@ -53,8 +53,7 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
     const sh = (script: string, over = {}) => makeSpec({ command: ['sh', '-c', script], ...over })
 
     beforeAll(async () => {
-      mkdirSync(workspace, { mode: 0o700 })
-      if (process.getuid?.() === 0) chownSync(workspace, DEFAULT_SANDBOX_USER.uid, DEFAULT_SANDBOX_USER.gid)
+      makeWorkspace(workspace)
       expect(await sandbox.probe()).toMatchObject({ kind: 'usable' })
     })
     afterAll(() => place.remove())
@@ -177,7 +176,7 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
           const links = readFileSync(join(workspace, 'fds'), 'utf8').trim().split('\n')
           for (const link of links) expect(link).toMatch(/^[0-2] |^3 \/proc\/\d+\/fd$|^\d+ \/dev\/null$/)
           expect(links.filter((link) => link.includes('secret'))).toEqual([])
-          if (process.getuid?.() === 0) expect(holdersOf(secret, DEFAULT_SANDBOX_USER.uid)).toEqual([])
+          if (process.getuid?.() === 0) expect(holdersOf(secret)).toEqual([])
         } finally {
           await worker.end()
         }
@@ -223,7 +222,7 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
       it('works in the session folder, and what it writes stays', async () => {
         await runToEnd(sandbox, sh('echo kept > note', { workspaceFolder: workspace, workspaceAccess: 'rw' }))
         expect(readFileSync(join(workspace, 'note'), 'utf8')).toBe('kept\n')
-        expect(statSync(join(workspace, 'note')).uid).toBe(UNPRIVILEGED)
+        expect(statSync(join(workspace, 'note')).uid).toBe(AGENT?.uid ?? process.getuid?.())
         expect(statSync(join(workspace, 'note')).mode & 0o777).toBe(0o644)
       })
 
@@ -238,11 +237,11 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
 
       it('runs without privilege, inside and outside, and cannot gain any', async () => {
         const marker = uniqueSleep()
-        const process = startedProcess(
-          await sandbox.start(sh(`grep -E "^(Uid|CapEff|NoNewPrivs)" /proc/self/status; sleep ${marker}`)),
-        )
+        const spec = sh(`grep -E "^(Uid|CapEff|NoNewPrivs)" /proc/self/status; sleep ${marker}`)
+        const process = startedProcess(await sandbox.start(spec))
         await eventually(() => living(`sleep ${marker}`).some((one) => one.command.startsWith('sleep')), 'it sleeps')
-        for (const { uid } of living(marker)) expect(uid).toBe(UNPRIVILEGED)
+        const own = sessionUser(spec.group.sessionId ?? '')?.uid ?? globalThis.process.getuid?.()
+        for (const { uid } of living(marker)) expect(uid).toBe(own)
         const [status] = await once(process.stdout, 'data')
         expect(String(status)).not.toMatch(/Uid:\t(0\t|.*\t0\b)/)
         expect(String(status)).toMatch(/CapEff:\t0+\n/)

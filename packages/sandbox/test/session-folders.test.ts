@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -14,15 +15,15 @@ import { join } from 'node:path'
 import { newId } from '@muster/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { measureFolder } from '../src/disk/measure-folder.ts'
-import { createSessionFolders, DEFAULT_SANDBOX_USER, proveRoot, type SessionFolders } from '../src/index.ts'
+import { createSessionFolders, proveRoot, type SessionFolders, sessionUser } from '../src/index.ts'
 import { makePlace } from './place.ts'
-
-const owner = process.getuid?.() === 0 ? DEFAULT_SANDBOX_USER.uid : process.getuid?.()
 
 describe('session folders', () => {
   let place: ReturnType<typeof makePlace>
   let folders: SessionFolders
   const name = newId('session')
+  const user = sessionUser(name)
+  const owner = user?.uid ?? process.getuid?.()
 
   beforeEach(() => {
     place = makePlace()
@@ -37,6 +38,21 @@ describe('session folders', () => {
     expect(readFileSync(join(folder, 'kept'), 'utf8')).toBe('kept')
     expect(statSync(folder)).toMatchObject({ uid: owner })
     expect(statSync(folder).mode & 0o777).toBe(0o700)
+  })
+
+  it.skipIf(user === null)('belong each to a user of its own, whoever opens them (needs root)', async () => {
+    const others = Array.from({ length: 50 }, () => newId('session'))
+    const owners = await Promise.all(others.map(async (other) => statSync(await folders.open(other)).uid))
+    expect(new Set(owners).size).toBe(50)
+    const again = createSessionFolders(join(place.root, 'data'))
+    expect(await Promise.all(others.map(async (other) => statSync(await again.open(other)).uid))).toEqual(owners)
+  })
+
+  it.skipIf(user === null)('keep their owner, if that is a user of agents, also as copies (needs root)', async () => {
+    const folder = await folders.open(name)
+    chownSync(folder, 64321, 64321)
+    expect(await folders.replace(name)).toMatchObject({ kind: 'replaced' })
+    expect(statSync(await folders.open(name))).toMatchObject({ uid: 64321, gid: 64321 })
   })
 
   it('are opened by many workers at once without harm', async () => {
@@ -131,7 +147,7 @@ describe('session folders', () => {
     const close = 'mkdir closed; echo inner > closed/file; echo outer > file; chmod 0 file closed/file closed'
     execFileSync('sh', ['-c', close], {
       cwd: folder,
-      ...(owner === DEFAULT_SANDBOX_USER.uid ? DEFAULT_SANDBOX_USER : {}),
+      ...user,
     })
     expect(await folders.replace(name)).toEqual({ kind: 'replaced', folder })
     expect(readFileSync(join(folder, 'file'), 'utf8')).toBe('outer\n')
@@ -146,7 +162,7 @@ describe('session folders', () => {
       perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "socket", Listen => 1)'`
     execFileSync('sh', ['-c', make], {
       cwd: folder,
-      ...(owner === DEFAULT_SANDBOX_USER.uid ? DEFAULT_SANDBOX_USER : {}),
+      ...user,
     })
     const made = readdirSync(folder).sort()
     expect(made).toHaveLength(11)

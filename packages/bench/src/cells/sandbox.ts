@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { ResourceName } from '@muster/contracts'
 import { newId } from '@muster/core'
-import { createBubblewrap, DEFAULT_SANDBOX_USER, type Sandbox } from '@muster/sandbox'
+import { createBubblewrap, type Sandbox, sessionUser } from '@muster/sandbox'
 import type { Servers } from '../fleet/servers.ts'
 import { contestCell, type Figures, type Measure, type Skipped } from '../measure.ts'
 import type { Cell } from '../report/cell.ts'
@@ -140,6 +140,7 @@ function firstLine(output: Readable): Promise<number> {
 function workspaceFolder(root: string, index: number): string {
   const folder = join(root, `workspace-${index}`)
   mkdirSync(folder, { mode: 0o700 })
-  if (process.getuid?.() === 0) chownSync(folder, DEFAULT_SANDBOX_USER.uid, DEFAULT_SANDBOX_USER.gid)
+  const user = sessionUser(newId('session'))
+  if (user !== null) chownSync(folder, user.uid, user.gid)
   return folder
 }

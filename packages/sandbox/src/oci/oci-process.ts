@@ -10,7 +10,6 @@ import { killGroup } from '../kill-group.ts'
 import { memoryBreach } from '../memory-breach.ts'
 import { openGate } from '../open-gate.ts'
 import type { ConfirmStart, SandboxExit, SandboxProcess, SandboxSpec, StartOutcome } from '../sandbox.ts'
-import type { SandboxUser } from '../sandbox-user.ts'
 import type { Child } from '../spawn-child.ts'
 import { createStdinWriter } from '../stdin-writer.ts'
 import { runCommand } from './run-command.ts'
@@ -26,7 +25,6 @@ export type OciContainer = {
 export type OciChild = {
   readonly child: Child
   readonly spec: SandboxSpec
-  readonly user: SandboxUser
   readonly limits: AttemptLimits
   readonly container: OciContainer
   readonly cgroup: AttemptCgroup
@@ -42,14 +40,14 @@ const logLineSchema = z.object({ level: z.string(), msg: z.string() })
 
 /** The life of one container: a monitor out here, which is the runtime, and a first process in a pid namespace. */
 export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
-  const { child, spec, container, user } = parts
+  const { child, spec, container } = parts
   const [gate] = child.extra
   const selector = { runId: spec.group.runId, generation: spec.group.generation }
   let killed = false
 
   async function untilEmpty(): Promise<SandboxExit> {
     const { code, signal } = await child.exit
-    await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY, user })
+    await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY })
     const breach = memoryBreach(await parts.cgroup.end(), spec.resources.memory_mb)
     const complaint = code === RUNTIME_FAILED && !killed ? await complaintIn(container.bundle) : null
     // What is left of it are the runtime's notes and groups of no consequence.
@@ -93,7 +91,7 @@ export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
       bounds: folderBounds(spec.resources),
       processes: () => {
         const pids = parts.cgroup.pids()
-        const inside = pids.length > 0 ? undefined : findSandboxes(selector, user).find((one) => one.pid !== child.pid)
+        const inside = pids.length > 0 ? undefined : findSandboxes(selector).find((one) => one.pid !== child.pid)
         return inside === undefined ? { pids } : { namespaceOf: inside.pid }
       },
     }),

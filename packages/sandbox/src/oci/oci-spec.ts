@@ -12,6 +12,8 @@ import { ociSeccomp } from './oci-seccomp.ts'
 export type OciLayout = {
   readonly marker: string
   readonly user: SandboxUser
+  /** The folder whose `passwd` and `group` name this user, to be shown over the host's; null where an image has its own. */
+  readonly accounts: string | null
   readonly rootPath: string
   /** What of the host's programs is shown over the root. */
   readonly system: readonly HostPath[]
@@ -111,6 +113,9 @@ function mountsOf(spec: SandboxSpec, layout: OciLayout): OciMount[] {
     memory('/run', ['mode=755', `size=${SMALL_BYTES}`]),
     memory(`${GROUP_MOUNTS}/${layout.marker}`, ['mode=755', 'size=4096', 'ro']),
     ...layout.system.flatMap((path) => (path.kind === 'bind' ? [bound(path.from, path.to, 'ro')] : [])),
+    ...(layout.accounts === null
+      ? []
+      : ['passwd', 'group'].map((name) => bound(`${layout.accounts}/${name}`, `/etc/${name}`, 'ro'))),
     bound(layout.nodePath, `${PLACES.node}/node`, 'ro'),
     bound(layout.filesFolder, PLACES.agent, 'ro'),
     ...(spec.attachmentsFolder === null ? [] : [bound(spec.attachmentsFolder, PLACES.attachments, 'ro')]),

@@ -7,13 +7,13 @@ import { diskBoundMissing } from '../disk/disk-bound.ts'
 import { createFileCache } from '../file-cache.ts'
 import { type HardLimits, readHardLimits } from '../hard-limits.ts'
 import { heldLimits, unheldDemand } from '../held-limits.ts'
-import { describeHostSystem, type HostSystem } from '../host-system.ts'
+import { accountFiles, describeHostSystem, type HostSystem } from '../host-system.ts'
 import { reachableNode } from '../node-binary.ts'
 import { probeSandbox } from '../probe-sandbox.ts'
 import { removeAbandoned } from '../remove-abandoned.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from '../sandbox.ts'
 import { groupMarker } from '../sandbox-group.ts'
-import { type SandboxUser, sandboxUserOf } from '../sandbox-user.ts'
+import { SHARED_USER, sandboxUserOf } from '../sandbox-user.ts'
 import { spawnChild } from '../spawn-child.ts'
 import { createWatchdog } from '../watchdog.ts'
 import { boundByRuntime } from './bound-by-runtime.ts'
@@ -29,7 +29,6 @@ export type OciOptions = {
   /** As for bubblewrap. */
   readonly cacheRoot: string
   readonly sessionRoot?: string
-  readonly user?: SandboxUser
   readonly nodePath?: string
   readonly scratchMb?: number
   readonly cgroups?: 'auto' | 'hidden'
@@ -38,6 +37,8 @@ export type OciOptions = {
   /** Default: the host's programs, read-only. */
   readonly root?: RootSource
 }
+
+const NEEDS_ROOT = 'an OCI runtime needs a worker that is root'
 
 const WALLS: AttemptLimits = {
   network: 'enforced',
@@ -80,7 +81,7 @@ type OciHost = {
 
 /** Runs each agent in a container of an OCI runtime, as a user of its own and without any capability. Needs root. */
 export function createOci(options: OciOptions): Sandbox {
-  const user = sandboxUserOf(options.user)
+  const showsHost = options.root === undefined || options.root.kind === 'host'
   const cache = createFileCache(options.cacheRoot)
   const token = randomUUID()
   const states = join('/run/muster-oci', token)
@@ -98,13 +99,13 @@ export function createOci(options: OciOptions): Sandbox {
   }
 
   async function makeHost(): Promise<OciHost> {
-    if (user === null) throw new Error('an OCI runtime needs a worker that is root')
+    if (process.getuid?.() !== 0) throw new Error(NEEDS_ROOT)
     const program = options.runtimePath ?? (await firstProgram(PROGRAMS[options.runtime]))
     if (program === null) throw new Error(`not installed: ${PROGRAMS[options.runtime].join(' or ')}`)
     const dialect = await dialectOf(program)
     const [system, nodePath, cgroups] = await Promise.all([
-      describeHostSystem(cache, user),
-      reachableNode(options.nodePath ?? process.execPath, options.cacheRoot, user),
+      describeHostSystem(cache, SHARED_USER),
+      reachableNode(options.nodePath ?? process.execPath, options.cacheRoot),
       openCgroups({ mode: options.cgroups ?? 'auto' }),
     ])
     const root = await prepareRoot(options.root ?? { kind: 'host' }, system, options.cacheRoot)
@@ -113,7 +114,7 @@ export function createOci(options: OciOptions): Sandbox {
     await removeAbandoned(bundles, '')
     await removeAbandoned(join(options.cacheRoot, 'roots'), DRAFT)
     await cgroups.removeLeftovers()
-    watchdog = createWatchdog(null, token, { runtime: program, states })
+    watchdog = createWatchdog(token, { runtime: program, states })
     const unboundDisk = diskBoundMissing()
     return { program, dialect, system, root, nodePath, cgroups, unboundDisk, hardLimits: readHardLimits() }
   }
@@ -150,7 +151,8 @@ export function createOci(options: OciOptions): Sandbox {
     { id, bundle }: { readonly id: string; readonly bundle: string },
     confirm: ConfirmStart | undefined,
   ): Promise<StartOutcome> {
-    if (user === null) throw new Error('an OCI runtime needs a worker that is root')
+    const user = await sandboxUserOf(spec)
+    if (user === null) throw new Error(NEEDS_ROOT)
     const { dialect, program, root, cgroups } = ready
     const marker = groupMarker(spec.group)
     const name = groupMarker(spec.group, token)
@@ -158,6 +160,7 @@ export function createOci(options: OciOptions): Sandbox {
     const config = ociSpec(spec, {
       marker,
       user,
+      accounts: showsHost ? bundle : null,
       rootPath: root.path,
       system: spec.network ? root.networked : root.closed,
       nodePath: ready.nodePath,
@@ -168,6 +171,8 @@ export function createOci(options: OciOptions): Sandbox {
     })
     await mkdir(bundle, { mode: 0o700 })
     await writeFile(join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 })
+    if (showsHost)
+      for (const [name, text] of Object.entries(accountFiles(user))) await writeFile(join(bundle, name), text)
     watchdog?.ensure()
     const cgroup = byRuntime
       ? cgroups.adopt(spec.group)
@@ -191,7 +196,6 @@ export function createOci(options: OciOptions): Sandbox {
     return await ociProcess({
       child,
       spec,
-      user,
       limits: { ...heldLimits(await held()), ...WALLS },
       container: { id, runtime: program, states, bundle },
       cgroup,
@@ -208,10 +212,9 @@ export function createOci(options: OciOptions): Sandbox {
     probe: () =>
       probeSandbox({
         start,
-        user,
         folders: [options.cacheRoot, options.sessionRoot ?? options.cacheRoot],
         explain: (complaint) => complaint,
-        sees: options.root === undefined || options.root.kind === 'host' ? 'host' : 'image',
+        sees: showsHost ? 'host' : 'image',
         holds: async () => {
           const { cgroups, dialect, unboundDisk } = await describeHost()
           if (dialect.limits === 'runtime' && cgroups.resources.size > 0)
