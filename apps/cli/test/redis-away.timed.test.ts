@@ -17,7 +17,7 @@ const faults: Record<string, { begin(redis: TestRedis): Promise<void>; end(redis
   },
 }
 
-test.each(Object.keys(faults))(
+test.concurrent.each(Object.keys(faults))(
   'with Redis %s commands are still accepted as fast as ever, and the first start comes within 3 s of its return',
   async (name) => {
     const fault = faults[name]

@@ -20,7 +20,8 @@ it('begins anew once nothing is in flight', () => {
   expect(looks.map(held)).toEqual([10, 0, 7, 0, 207])
 })
 
-it('never counts less than is seen, as where others emptied the disk meanwhile', () => {
+it('never counts less than is seen, and what the disk loses after others emptied it counts in full', () => {
   const held = heldBytes()
-  expect([look(10, 100, true), look(40, 900, true)].map(held)).toEqual([10, 40])
+  const looks = [look(10, 100, true), look(40, 900, true), look(40, 850, true), look(0, 700, true)]
+  expect(looks.map(held)).toEqual([10, 40, 60, 210])
 })
