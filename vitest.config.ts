@@ -3,7 +3,9 @@ import { defineConfig } from 'vitest/config'
 const SERVERS = ['packages/testkit/src/global-setup.ts']
 const SYSTEM = '**/*.system.test.ts'
 const TIMED = '**/*.timed.test.ts'
-const PURE = ['packages/contracts/test/**/*.test.ts', 'packages/core/test/**/*.test.ts', 'infra/**/*.test.ts']
+const SET_UP = 'infra/bootstrap.test.ts'
+const OF_PACKAGES = ['packages/contracts/test/**/*.test.ts', 'packages/core/test/**/*.test.ts']
+const PURE = [...OF_PACKAGES, 'infra/**/*.test.ts']
 
 export default defineConfig({
   test: {
@@ -17,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'pure',
           include: PURE,
-          exclude: [SYSTEM, TIMED],
+          exclude: [SYSTEM, TIMED, SET_UP],
           maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
@@ -26,9 +28,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'parts',
-          include: ['apps/*/test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
-          exclude: [SYSTEM, TIMED, ...PURE],
+          include: ['apps/*/test/**/*.test.ts', 'packages/*/test/**/*.test.ts', SET_UP],
+          exclude: [SYSTEM, TIMED, ...OF_PACKAGES],
           globalSetup: SERVERS,
+          // one process for many files: to load our modules anew for each cost a third of all
+          isolate: false,
           maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
@@ -42,7 +46,7 @@ export default defineConfig({
           globalSetup: SERVERS,
           testTimeout: 300_000,
           hookTimeout: 180_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },

@@ -45,7 +45,7 @@ test('a client whose gateway died between the commit and the answer finds its ta
   const books = new Books(facts.database_url)
   const port = await holdablePort(facts.database_url)
   try {
-    const doomed = await startSecondGateway(facts, { DATABASE_URL: port.url })
+    await using doomed = await startSecondGateway(facts, { DATABASE_URL: port.url })
     const client = fleetClient(doomed.url, facts.api_key)
     const command = { agent: 'echo', message: 'twice?', idempotency_key: 'lost answer', session_key: 'lost' }
     await client.post('/v1/commands', { ...command, idempotency_key: 'warm' })

@@ -7,13 +7,15 @@ import { removedFolders } from '@muster/store'
 import { until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { clearFolders } from '../src/start-custodian.ts'
-import { openSmallFleet, type SmallFleet } from './small-fleet.ts'
+import type { SmallFleet } from './small-fleet.ts'
 
 let fleet: SmallFleet
 let old: Awaited<ReturnType<SmallFleet['submit']>>
 
-// ids carry their time: this process makes its first ones, and accepts a first command, forty days ago
+// ids carry their time and never go back: modules of this test's own make their first ones, and accept a first command, forty days ago
 beforeAll(async () => {
+  vi.resetModules()
+  const { openSmallFleet } = await import('./small-fleet.ts')
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 40 * 86_400_000 })
   fleet = await openSmallFleet()
   await fleet.agent('writer', { command: ['/bin/sh', '-c', 'date > /workspace/kept; echo done'] })

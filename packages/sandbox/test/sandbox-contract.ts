@@ -170,16 +170,12 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
         const fd = openSync(secret, 'r')
         const script = `ls -l /proc/self/fd | sed -n 's/.* \\([0-9]*\\) -> /\\1 /p' > fds.new; mv fds.new fds; sleep 1000`
         const spec = sh(script, { workspaceFolder: workspace, workspaceAccess: 'rw' })
-        const worker = await startOtherWorker(name, cacheRoot, spec, [fd, fd])
-        try {
-          await eventually(() => existsSync(join(workspace, 'fds')), 'the agent looked')
-          const links = readFileSync(join(workspace, 'fds'), 'utf8').trim().split('\n')
-          for (const link of links) expect(link).toMatch(/^[0-2] |^3 \/proc\/\d+\/fd$|^\d+ \/dev\/null$/)
-          expect(links.filter((link) => link.includes('secret'))).toEqual([])
-          if (process.getuid?.() === 0) expect(holdersOf(secret)).toEqual([])
-        } finally {
-          await worker.end()
-        }
+        await using _worker = await startOtherWorker(name, cacheRoot, spec, [fd, fd])
+        await eventually(() => existsSync(join(workspace, 'fds')), 'the agent looked')
+        const links = readFileSync(join(workspace, 'fds'), 'utf8').trim().split('\n')
+        for (const link of links) expect(link).toMatch(/^[0-2] |^3 \/proc\/\d+\/fd$|^\d+ \/dev\/null$/)
+        expect(links.filter((link) => link.includes('secret'))).toEqual([])
+        if (process.getuid?.() === 0) expect(holdersOf(secret)).toEqual([])
       })
 
       it('finds its files at /agent, and cannot change them', async () => {
@@ -282,7 +278,7 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
       it('dies with a worker that is killed', async () => {
         const sleep = uniqueSleep()
         const script = `trap '' HUP TERM; setsid sleep ${sleep} & (sleep ${sleep} &) ; exec sleep ${sleep}`
-        const worker = await startOtherWorker(name, cacheRoot, sh(script))
+        await using worker = await startOtherWorker(name, cacheRoot, sh(script))
         await eventually(
           () => living(`sleep ${sleep} `).filter((one) => one.command.startsWith('sleep')).length === 3,
           'it runs',
@@ -296,7 +292,7 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
         async () => {
           const sleep = uniqueSleep()
           const over = { command: ['node', '/agent/take.mjs'], files: { 'take.mjs': takeInitOver(sleep) } }
-          const worker = await startOtherWorker(name, cacheRoot, makeSpec(over))
+          await using worker = await startOtherWorker(name, cacheRoot, makeSpec(over))
           await eventually(() => living(`sleep ${sleep}`).length > 0, 'it runs')
           await worker.end()
           await eventually(() => living(sleep).length === 0, 'the agent died')
@@ -307,7 +303,14 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
         for (let round = 0; round < 3; round += 1) {
           const sleep = uniqueSleep()
           const spec = sh(`sleep ${sleep} & exec sleep ${sleep}`)
-          const worker = await startOtherWorker(name, cacheRoot, spec, [], process.getuid?.(), 'starting-worker.ts')
+          await using worker = await startOtherWorker(
+            name,
+            cacheRoot,
+            spec,
+            [],
+            process.getuid?.(),
+            'starting-worker.ts',
+          )
           await worker.end()
           // A child that was forked and not yet replaced still looks like its worker.
           await eventually(
@@ -341,21 +344,21 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
       it('kills the group of a suspended worker, and only attempts of lower generation', async () => {
         const sleep = uniqueSleep()
         const group = { runId: newId('run'), sessionId: newId('session'), generation: 4 }
-        const worker = await startOtherWorker(name, cacheRoot, sh(`${tree(sleep)}; exec sleep ${sleep}`, { group }))
-        try {
-          await eventually(() => living(sleep).length >= 5, 'the tree is planted')
-          worker.child.kill('SIGSTOP')
-          await eventually(() => stateOf(worker.pid) === 'T', 'the worker is suspended')
-          expect(await killGroup({ runId: group.runId, generationBelow: 4 })).toEqual({ kind: 'gone', killed: 0 })
-          expect(await killGroup({ runId: newId('run') })).toEqual({ kind: 'gone', killed: 0 })
-          expect(living(sleep).length).toBeGreaterThanOrEqual(5)
-          const outcome = await killGroup({ runId: group.runId, generationBelow: 5 })
-          expect(outcome.kind === 'gone' && outcome.killed > 0).toBe(true)
-          expect(living(sleep)).toEqual([])
-          expect(stateOf(worker.pid)).toBe('T')
-        } finally {
-          await worker.end()
-        }
+        await using worker = await startOtherWorker(
+          name,
+          cacheRoot,
+          sh(`${tree(sleep)}; exec sleep ${sleep}`, { group }),
+        )
+        await eventually(() => living(sleep).length >= 5, 'the tree is planted')
+        worker.child.kill('SIGSTOP')
+        await eventually(() => stateOf(worker.pid) === 'T', 'the worker is suspended')
+        expect(await killGroup({ runId: group.runId, generationBelow: 4 })).toEqual({ kind: 'gone', killed: 0 })
+        expect(await killGroup({ runId: newId('run') })).toEqual({ kind: 'gone', killed: 0 })
+        expect(living(sleep).length).toBeGreaterThanOrEqual(5)
+        const outcome = await killGroup({ runId: group.runId, generationBelow: 5 })
+        expect(outcome.kind === 'gone' && outcome.killed > 0).toBe(true)
+        expect(living(sleep)).toEqual([])
+        expect(stateOf(worker.pid)).toBe('T')
       })
 
       it('finds a sandbox by its session too', async () => {

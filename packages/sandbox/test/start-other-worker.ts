@@ -3,7 +3,12 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { SandboxSpec } from '../src/index.ts'
 
-export type OtherWorker = { readonly pid: number; readonly child: ChildProcess; end(): Promise<void> }
+export type OtherWorker = {
+  readonly pid: number
+  readonly child: ChildProcess
+  end(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
 
 /** Resolves once the other worker has started the sandbox. It inherits `descriptors` from 20 on. */
 export async function startOtherWorker(
@@ -25,12 +30,9 @@ export async function startOtherWorker(
   const [said] = await once(child.stdout, 'data')
   if (!String(said).startsWith('started\n') || child.pid === undefined) throw new Error(`the other worker said ${said}`)
   const ended = once(child, 'exit')
-  return {
-    pid: child.pid,
-    child,
-    end: async () => {
-      child.kill('SIGKILL')
-      await ended
-    },
+  const end = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await ended
   }
+  return { pid: child.pid, child, end, [Symbol.asyncDispose]: end }
 }

@@ -19,7 +19,7 @@ describe('a worker that is not root', () => {
     const sleep = uniqueSleep()
     const command = ['sh', '-c', `grep -E "^(Uid|CapEff)" /proc/self/status > seen; exec sleep ${sleep}`]
     const spec = makeSpec({ command, workspaceFolder, workspaceAccess: 'rw', files: { a: 'b' } })
-    const worker = await startOtherWorker('bubblewrap', cacheRoot, spec, [], WORKER_UID)
+    await using worker = await startOtherWorker('bubblewrap', cacheRoot, spec, [], WORKER_UID)
     await eventually(() => living(`sleep ${sleep}`).some((one) => one.command.startsWith('sleep')), 'the agent sleeps')
     for (const { uid } of living(sleep)) expect(uid).toBe(WORKER_UID)
     expect(readFileSync(join(workspaceFolder, 'seen'), 'utf8')).toMatch(/Uid:\t1000\t.*\nCapEff:\t0+\n/)
