@@ -72,6 +72,24 @@ describe('requeue', () => {
     expect((await fixture.call('GET', `/v1/runs/${ids.run}`)).at('run.status')).toBe('failed')
   })
 
+  test('the new run is by the agent as it is now, whose fault may be mended, and is all else that the command said', async () => {
+    const agent = await fixture.agent()
+    const body = { agent: agent.key, message: 'm', priority: 70, timeout_ms: 9000, metadata: { a: 1 } }
+    const first = await fixture.call('POST', '/v1/commands', { body })
+    await driver.fail(first.textAt('run.id'), await driver.claim(first.textAt('run.id')))
+    await fixture.call('PATCH', `/v1/agents/${agent.key}`, { body: { config: { command: ['mended'] } } })
+    const requeued = await fixture.call('POST', `/v1/tasks/${first.textAt('task.id')}/requeue`)
+    const run = await fixture.call('GET', `/v1/runs/${requeued.textAt('task.run_id')}`)
+    expect(run.at('run')).toMatchObject({
+      agent_version: 2,
+      priority: 70,
+      timeout_ms: 9000,
+      metadata: { a: 1 },
+      policy: first.at('run.policy'),
+    })
+    expect((await fixture.call('GET', `/v1/runs/${first.textAt('run.id')}`)).at('run.agent_version')).toBe(1)
+  })
+
   test('anything else is 409 invalid_transition, and leads to the task', async () => {
     const ids = await accepted()
     const reply = await fixture.call('POST', `/v1/tasks/${ids.task}/requeue`)

@@ -390,7 +390,8 @@ BEGIN
     'failure', jsonb_build_object('code', 'session_released', 'message', p_reason, 'retryable', false))));
 END $$;
 
--- Gives a dead letter a new run, at the end of its session; an archived one is listed again. Answers {outcome: requeued | refused, status, offers}; null when there is no such task.
+-- Gives a dead letter a new run, at the end of its session, by its agent as it is now, whose fault may be mended by then: everything else is
+-- as the command had it. An archived one is listed again. Answers {outcome: requeued | refused, status, offers}; null when there is no such task.
 CREATE FUNCTION requeue_task(p_task text, p_new_run text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_task tasks;
@@ -414,7 +415,7 @@ BEGIN
   INSERT INTO runs (id, task_id, task_type, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name,
       status, max_attempts, priority, run_order, session_order, message, extra_system_prompt, policy, timeout_ms, offerable_at, label, metadata,
       attachments)
-    SELECT p_new_run, task_id, task_type, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name, 'queued',
+    SELECT p_new_run, task_id, task_type, workspace_id, agent_id, agent_key, (SELECT a.version FROM agents a WHERE a.id = agent_id), session_id, lane, class_key, pool, job_name, 'queued',
       max_attempts, priority, v_order, CASE WHEN session_id IS NOT NULL THEN v_order END, message, extra_system_prompt, policy, timeout_ms, now(),
       label, metadata, attachments
     FROM runs WHERE id = v_task.run_id;

@@ -95,7 +95,7 @@ export const requeueTask = defineRoute({
   operationId: 'requeueTask',
   method: 'POST',
   path: '/v1/tasks/{task_id}/requeue',
-  summary: 'Give a dead letter a new run, at the end of its session',
+  summary: 'Give a dead letter a new run, at the end of its session, by its agent as it is now',
   params: PATHS.task,
   query: NO_QUERY,
   body: NO_FIELDS,
