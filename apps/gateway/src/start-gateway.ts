@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
 import { createGate } from '@muster/gate'
-import { type Logger, startTracing } from '@muster/runtime'
+import { type Logger, paceWarnings, startTracing } from '@muster/runtime'
 import { openDatabase } from '@muster/store'
 import { buildApp } from './build-app.ts'
 import type { GatewayConfig } from './config.ts'
@@ -25,15 +25,16 @@ export type Gateway = {
 
 /** Opens Postgres and the gate and serves. Starts whether or not Redis or Postgres can be reached. */
 export async function startGateway(config: GatewayConfig, logger: Logger): Promise<Gateway> {
+  const warn = paceWarnings(logger)
   const database = openDatabase({
     url: config.databaseUrl,
     poolSize: POOL_SIZE,
-    onError: (error) => logger.warn({ err: error }, 'an idle database connection failed'),
+    onError: (error) => warn(error, {}, 'a database connection was lost'),
   })
   const gate = createGate({
     redisUrl: config.redisUrl,
     fleet: config.fleet,
-    onError: (error, source) => logger.warn({ err: error, source }, 'the gate reports a fault'),
+    onError: (error, source) => warn(error, { source }, 'the gate is in trouble'),
   })
   const metrics = createGatewayMetrics({ tenantDetail: config.metricsTenants })
   metrics.includeProcess()

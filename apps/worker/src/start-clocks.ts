@@ -1,5 +1,5 @@
 import type { Ticker } from '@muster/engine'
-import type { PacedWarn } from './pace-warnings.ts'
+import type { PacedWarn } from '@muster/runtime'
 
 const TICK_MS = 1000
 const SWEEP_MS = 100

@@ -1,7 +1,7 @@
 import { poolSchema } from '@muster/contracts'
 import { createRunHolder, createTicker, type EngineContext, EventWriter } from '@muster/engine'
 import { createGate } from '@muster/gate'
-import { type Logger, startHealthServer, startTracing } from '@muster/runtime'
+import { type Logger, paceWarnings, startHealthServer, startTracing } from '@muster/runtime'
 import {
   createAttachmentFolders,
   createBundles,
@@ -19,7 +19,6 @@ import { countAttempt } from './metrics/count-attempt.ts'
 import { createWorkerMetrics, watchWorker, workerReport } from './metrics/worker-metrics.ts'
 import { NodeRegistration } from './node-registration.ts'
 import { openSandboxes } from './open-sandboxes.ts'
-import { paceWarnings } from './pace-warnings.ts'
 import { RunDesk } from './run-desk.ts'
 import { startClocks } from './start-clocks.ts'
 import { startCustodian } from './start-custodian.ts'

@@ -8,7 +8,7 @@ const PYTHON = '/usr/bin/python3'
 
 /** A process in a network of its own that ran this script of Python and waits. */
 async function staged(script: string): Promise<{ pid: number; [Symbol.dispose](): void }> {
-  const child = spawn('unshare', [
+  const child = spawn('/usr/bin/unshare', [
     '-rn',
     PYTHON,
     '-c',
