@@ -39,7 +39,11 @@ export type Fixture = {
   /** Another gateway on the same database and fleet. */
   another(): GatewayApp
   workspace(): Promise<{ id: string; key: string; secret: string }>
-  agent(options?: { readonly key?: string; readonly secret?: string }): Promise<{ id: string; key: string }>
+  agent(options?: {
+    readonly key?: string
+    readonly secret?: string
+    readonly config?: object
+  }): Promise<{ id: string; key: string }>
   close(): Promise<void>
 }
 
@@ -102,8 +106,8 @@ export async function openFixture(redisUrl?: string): Promise<Fixture> {
       const minted = await call('POST', `/v1/workspaces/${id}/keys`, { key: ADMIN_TOKEN, body: {} })
       return { id, key: made.textAt('workspace.key'), secret: minted.textAt('secret') }
     },
-    async agent({ key = `a${randomBytes(5).toString('hex')}`, secret = fixture.key } = {}) {
-      const made = await call('POST', '/v1/agents', { key: secret, body: { key, config: SILENT_CONFIG } })
+    async agent({ key = `a${randomBytes(5).toString('hex')}`, secret = fixture.key, config = SILENT_CONFIG } = {}) {
+      const made = await call('POST', '/v1/agents', { key: secret, body: { key, config } })
       expect(made.status).toBe(201)
       return { id: made.textAt('agent.id'), key }
     },

@@ -13,6 +13,8 @@ type InOrderParts = {
   readonly answer: (item: AcceptItem, verdict: AcceptVerdict) => Accepted
   /** What was known of the request's agent is no longer true. */
   readonly forget: (request: AcceptRequest) => void
+  /** Whether it was refused by what was remembered of its agent, and that is forgotten now. */
+  readonly isDoubtful: (request: AcceptRequest, verdict: PromiseSettledResult<AcceptVerdict>) => boolean
 }
 
 type Decided = PromiseSettledResult<Accepted>
@@ -104,7 +106,7 @@ function behindTheirAgent(ready: readonly Ready[]): readonly Ready[] {
 /** Sends what is ready; answers what has to be prepared anew. */
 async function commitAll(
   ready: readonly Ready[],
-  { commit, answer }: InOrderParts,
+  { commit, answer, isDoubtful }: InOrderParts,
   decided: Map<number, Decided>,
 ): Promise<readonly Open[]> {
   if (ready.length === 0) return []
@@ -113,6 +115,7 @@ async function commitAll(
   for (const [order, one] of ready.entries()) {
     const verdict = verdicts.status === 'fulfilled' ? verdicts.value[order] : verdicts
     if (verdict === undefined) decided.set(one.index, refused(new Error('a command was not answered')))
+    else if (isDoubtful(one.request, verdict)) stale.push(one)
     else if (verdict.status === 'rejected') decided.set(one.index, verdict)
     else if (isStale(verdict.value)) stale.push(one)
     else

@@ -5,6 +5,7 @@ import {
   type AcceptVerdict,
   acceptCommands,
   ensureClasses,
+  knownKeys,
   type NewClass,
   type SessionRef,
 } from '@muster/store'
@@ -108,6 +109,7 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
       commit: (items) => sendSeated(items, queues, commitMany),
       answer,
       forget: ({ workspace, command }) => agents.forget(workspace.id, command.agent),
+      isDoubtful,
     })
     for (const [index, request] of requests.entries()) {
       const one = decided[index]
@@ -126,11 +128,18 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
   async function decide(request: AcceptRequest): Promise<Accepted> {
     for (let pinned = 0; pinned < PINS_MAX; pinned++) {
       const item = await prepare(request)
-      const verdict = settledValue(await sendOne(item))
+      const sent = await sendOne(item)
+      if (isDoubtful(request, sent)) continue
+      const verdict = settledValue(sent)
       if (!isStale(verdict)) return answer(item, verdict)
       agents.forget(request.workspace.id, request.command.agent)
     }
     throw unpinned()
+  }
+
+  /** A full queue is found before any statement compares the agent's version: one that is remembered may be another by now. */
+  function isDoubtful({ workspace, command }: AcceptRequest, sent: Settled): boolean {
+    return isQueueFull(sent) && agents.doubt(workspace.id, command.agent)
   }
 
   async function prepare({
@@ -139,9 +148,19 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
     idempotencyKey,
     traceparent = null,
   }: AcceptRequest): Promise<AcceptItem> {
-    const agent = await agents.resolve(workspace.id, command.agent)
-    const item = await prepareCommand(workspace, agent, command, idempotencyKey, holds)
+    const prepareOnce = async () =>
+      prepareCommand(workspace, await agents.resolve(workspace.id, command.agent), command, idempotencyKey, holds)
+    let { item, refusal } = await prepareOnce()
+    if (refusal !== null && agents.doubt(workspace.id, command.agent)) ({ item, refusal } = await prepareOnce())
+    if (refusal !== null && !(await isRepeat(item))) throw refusal
     return traceparent === null ? item : { ...item, traceparent }
+  }
+
+  /** Whether a command was accepted before under the item's idempotency key. */
+  async function isRepeat({ workspace_id, agent_id, idempotency_key }: AcceptItem): Promise<boolean> {
+    if (idempotency_key === null) return false
+    const place = { workspaceId: workspace_id, agentId: agent_id, idempotencyKey: idempotency_key }
+    return (await knownKeys(context.database.pool, [place]))[0] === true
   }
 
   async function knowClasses(items: readonly AcceptItem[]): Promise<readonly string[]> {
@@ -207,6 +226,9 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
 
 type Settled = PromiseSettledResult<AcceptVerdict>
 type Outcome = Accepted['outcome'] | ErrorCode
+
+const isQueueFull = (sent: Settled): boolean =>
+  sent.status === 'rejected' && sent.reason instanceof AppError && sent.reason.code === 'queue_full'
 
 const refusalOf = (error: unknown): ErrorCode => (error instanceof AppError ? error.code : 'internal_error')
 

@@ -10,22 +10,27 @@ export type WorkspaceRef = { readonly id: string; readonly key: string }
 
 const DEFAULT_TYPE = 'command'
 
-/** Fills in defaults and makes ids. Throws `policy_unsupported` with the fields, or `invalid_request`. */
+/** `refusal`: why nothing new may be accepted so, `policy_unsupported` with the fields; a repeat of what was accepted before may. */
+export type PreparedCommand = { readonly item: AcceptItem; readonly refusal: AppError | null }
+
+/** Fills in defaults and makes ids. */
 export async function prepareCommand(
   workspace: WorkspaceRef,
   agent: ResolvedAgent,
   command: Command,
   idempotencyKey: string | null,
   holds: FleetHolds,
-): Promise<AcceptItem> {
+): Promise<PreparedCommand> {
   const terms = policyTermsOf(agent, command.policy)
   const { policy } = terms
   const held = isEmpty(policy.named_resources) ? null : await holds.for(policy)
   const faults = unsupportedPolicy(policy, terms.named, held)
-  if (faults.length > 0)
-    throw new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
+  const refusal =
+    faults.length === 0
+      ? null
+      : new AppError('policy_unsupported', faults.map((fault) => fault.detail).join('; '), { faults })
   const lane = command.lane ?? DEFAULT_LANE
-  return {
+  const item: AcceptItem = {
     task_id: newId('task'),
     run_id: newId('run'),
     workspace_id: workspace.id,
@@ -56,6 +61,7 @@ export async function prepareCommand(
     expires_at: command.expires_at ?? null,
     ttl_ms: command.ttl_ms ?? null,
   }
+  return { item, refusal }
 }
 
 /** Nothing where nothing is attached, so that a plain command carries nothing more. */

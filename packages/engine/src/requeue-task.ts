@@ -4,7 +4,10 @@ import { afterCommit } from './after-commit.ts'
 import type { EngineContext } from './engine-context.ts'
 import { offerRuns } from './offer-runs.ts'
 
-/** Gives a dead letter a new run at the end of its session. Throws `task_not_found`, or `invalid_transition` for any other status. */
+/**
+ * Gives a dead letter a new run at the end of its session. Throws `task_not_found`, `agent_not_found` where the agent was deleted, or
+ * `invalid_transition` for any other status.
+ */
 export async function requeueTask(context: EngineContext, taskId: string): Promise<void> {
   const newRunId = newId('run')
   const requeue = () => requeueInStore(context.database.pool, taskId, newRunId)

@@ -11,6 +11,8 @@ export type ResolvedAgent = {
 }
 
 const KEPT_MAX = 10_000
+/** A refusal that is decided by what is remembered looks anew at what is older. */
+const DOUBTED_MS = 1000
 /** Agents that are read together. */
 const READ_MAX = 500
 
@@ -22,7 +24,7 @@ type AgentName = { readonly workspaceId: string; readonly idOrKey: string }
  */
 export class AgentResolver {
   readonly #reader: Batcher<AgentName, ResolvedAgent | null>
-  readonly #kept = new Map<string, Promise<ResolvedAgent>>()
+  readonly #kept = new Map<string, { readonly agent: Promise<ResolvedAgent>; readonly readAt: number }>()
   readonly #keys = new Map<string, string>()
 
   constructor(database: Database) {
@@ -33,7 +35,7 @@ export class AgentResolver {
   resolve(workspaceId: string, idOrKey: string): Promise<ResolvedAgent> {
     const place = `${workspaceId}/${idOrKey}`
     const kept = this.#kept.get(place)
-    if (kept !== undefined) return kept
+    if (kept !== undefined) return kept.agent
     const reading = this.#read({ workspaceId, idOrKey }).catch((error: unknown) => {
       this.#kept.delete(place)
       throw error
@@ -42,7 +44,7 @@ export class AgentResolver {
       this.#kept.clear()
       this.#keys.clear()
     }
-    this.#kept.set(place, reading)
+    this.#kept.set(place, { agent: reading, readAt: performance.now() })
     return reading
   }
 
@@ -56,6 +58,14 @@ export class AgentResolver {
     if (agent === null) throw new AppError('agent_not_found', `no agent ${name.idOrKey} in this workspace`)
     this.#keys.set(`${name.workspaceId}/${name.idOrKey}`, agent.key)
     return agent
+  }
+
+  /** Whether an agent is to be resolved anew, as it was read a while ago. For refusals before any statement compares the version. */
+  doubt(workspaceId: string, idOrKey: string): boolean {
+    const kept = this.#kept.get(`${workspaceId}/${idOrKey}`)
+    if (kept !== undefined && performance.now() - kept.readAt < DOUBTED_MS) return false
+    this.forget(workspaceId, idOrKey)
+    return true
   }
 
   forget(workspaceId: string, idOrKey: string): void {

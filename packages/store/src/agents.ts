@@ -56,7 +56,7 @@ const UPDATE = {
 }
 const DELETE = {
   name: 'delete_agent',
-  text: `UPDATE agents a SET deleted_at = now(), updated_at = now() FROM workspaces w WHERE a.id = $1 AND w.id = a.workspace_id
+  text: `UPDATE agents a SET deleted_at = now(), updated_at = now(), config_version = nextval('config_version'), configured_at = clock_timestamp() FROM workspaces w WHERE a.id = $1 AND w.id = a.workspace_id
       AND NOT EXISTS (SELECT FROM runs r WHERE r.status = 'queued' AND r.agent_id = $1
         AND r.job_name >= (w.key || '/' || a.key || '/') COLLATE "C" AND r.job_name < (w.key || '/' || a.key || '0') COLLATE "C")
       AND NOT EXISTS (SELECT FROM runs WHERE agent_id = $1 AND status IN ('running', 'waiting'))

@@ -30,29 +30,36 @@ const NOW = {
   text: `SELECT now() - ${OVERLAP} AS as_of`,
   row: z.object({ as_of: z.date() }),
 }
-const AGENT = z.object({
-  id: z.string(),
-  limits: agentLimitsSchema,
-  weight: z.number(),
-  paused: z.boolean(),
-  config_version: z.int(),
-})
+/** An agent that is deleted bounds nothing: each of its nodes is as if nobody had configured it. */
+const AGENT = z
+  .object({
+    id: z.string(),
+    limits: agentLimitsSchema,
+    weight: z.number(),
+    paused: z.boolean(),
+    config_version: z.int(),
+    deleted: z.boolean(),
+  })
+  .transform(({ config_version, deleted, ...agent }) => {
+    const entries = agentConfigurationOf(agent, config_version)
+    return deleted ? entries.map((entry): NodeConfig => ({ ...entry, limit: null, weight: 1, paused: false })) : entries
+  })
 const WORKSPACES = 'SELECT id, concurrency_limit, weight, paused, config_version FROM workspaces'
-const AGENTS = 'SELECT id, limits, weight, paused, config_version FROM agents WHERE deleted_at IS NULL'
+const AGENTS = 'SELECT id, limits, weight, paused, config_version, deleted_at IS NOT NULL AS deleted FROM agents'
 const CLASSES =
   'SELECT key AS id, concurrency_limit, weight, paused, config_version FROM classes WHERE config_version > 0'
 const LATELY = `configured_at > now() - ${LATE}`
 const UNUSUAL = `(concurrency_limit IS NOT NULL OR weight <> 1 OR paused OR ${LATELY})`
-const UNUSUAL_AGENT = `(limits -> 'concurrency' <> 'null' OR limits -> 'lanes' <> '{}' OR weight <> 1 OR paused OR ${LATELY})`
+const UNUSUAL_AGENT = `(deleted_at IS NULL AND (limits -> 'concurrency' <> 'null' OR limits -> 'lanes' <> '{}' OR weight <> 1 OR paused) OR ${LATELY})`
 
 const ALL = {
   workspaces: { name: 'configured_workspaces', text: `${WORKSPACES} WHERE ${UNUSUAL}`, row: PLAIN },
-  agents: { name: 'configured_agents', text: `${AGENTS} AND ${UNUSUAL_AGENT}`, row: AGENT },
+  agents: { name: 'configured_agents', text: `${AGENTS} WHERE ${UNUSUAL_AGENT}`, row: AGENT },
   classes: { name: 'configured_classes', text: `${CLASSES} AND ${UNUSUAL}`, row: PLAIN },
 }
 const SINCE = {
   workspaces: { name: 'workspaces_configured_since', text: `${WORKSPACES} WHERE configured_at >= $1`, row: PLAIN },
-  agents: { name: 'agents_configured_since', text: `${AGENTS} AND configured_at >= $1`, row: AGENT },
+  agents: { name: 'agents_configured_since', text: `${AGENTS} WHERE configured_at >= $1`, row: AGENT },
   classes: { name: 'classes_configured_since', text: `${CLASSES} AND configured_at >= $1`, row: PLAIN },
 }
 
@@ -71,7 +78,7 @@ export async function configurationSince(
   const classes = await execute(on, statements.classes, values)
   const entries: NodeConfig[] = [
     ...workspaces.map(({ id, settings }) => ({ node: { kind: 'workspace', workspaceId: id } as const, ...settings })),
-    ...agents.flatMap((agent) => agentConfigurationOf(agent, agent.config_version)),
+    ...agents.flat(),
     ...classes.map(({ id, settings }) => ({ node: { kind: 'class', classKey: id } as const, ...settings })),
   ]
   return { entries, asOf }

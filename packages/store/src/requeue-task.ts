@@ -9,12 +9,16 @@ const STATEMENT = {
   text: 'SELECT requeue_task($1, $2) AS answer',
   row: z.object({
     answer: z
-      .object({ outcome: z.enum(['requeued', 'refused']), status: taskStatusSchema, offers: z.array(offerSchema) })
+      .object({
+        outcome: z.enum(['requeued', 'refused', 'agent_gone']),
+        status: taskStatusSchema,
+        offers: z.array(offerSchema),
+      })
       .nullable(),
   }),
 }
 
-/** Gives a dead letter a new run at the end of its session; refuses any other status, naming it. Throws `task_not_found`. */
+/** Gives a dead letter a new run at the end of its session; refuses any other status, naming it. Throws `task_not_found` and `agent_not_found`. */
 export async function requeueTask(
   on: Queryable,
   taskId: string,
@@ -22,5 +26,8 @@ export async function requeueTask(
 ): Promise<{ outcome: 'requeued' | 'refused'; status: z.infer<typeof taskStatusSchema>; offers: readonly Offer[] }> {
   const { answer } = await executeOne(on, STATEMENT, [taskId, newRunId])
   if (answer === null) throw new AppError('task_not_found')
-  return answer
+  const { outcome } = answer
+  if (outcome === 'agent_gone')
+    throw new AppError('agent_not_found', 'the agent of this task was deleted; send the command to another')
+  return { ...answer, outcome }
 }

@@ -34,10 +34,13 @@ const ROW = z
     } satisfies WaitingLimit,
   }))
 
+/** Nothing waits for an agent that is deleted. */
+const OF_AGENT = `CASE WHEN deleted_at IS NULL THEN limits ->> 'max_waiting' END`
+
 const rowsOf = (which: (max: string) => string): string => `
   SELECT id AS workspace_id, NULL AS agent_id, max_waiting, now() - ${OVERLAP} AS as_of FROM workspaces WHERE ${which('max_waiting')}
   UNION ALL
-  SELECT workspace_id, id, (limits ->> 'max_waiting')::integer, now() - ${OVERLAP} FROM agents WHERE ${which(`limits ->> 'max_waiting'`)}`
+  SELECT workspace_id, id, (${OF_AGENT})::integer, now() - ${OVERLAP} FROM agents WHERE ${which(OF_AGENT)}`
 
 const ALL = { name: 'waiting_limits', text: rowsOf((max) => `${max} IS NOT NULL`), row: ROW }
 const SINCE = { name: 'waiting_limits_since', text: rowsOf(() => 'configured_at >= $1'), row: ROW }

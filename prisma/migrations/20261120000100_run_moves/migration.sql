@@ -391,10 +391,11 @@ BEGIN
 END $$;
 
 -- Gives a dead letter a new run, at the end of its session, by its agent as it is now, whose fault may be mended by then: everything else is
--- as the command had it. An archived one is listed again. Answers {outcome: requeued | refused, status, offers}; null when there is no such task.
+-- as the command had it. An archived one is listed again. Answers {outcome: requeued | refused | agent_gone, status, offers}; null when there is no such task.
 CREATE FUNCTION requeue_task(p_task text, p_new_run text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_task tasks;
+  v_version integer;
   v_current text;
   v_order bigint;
 BEGIN
@@ -411,11 +412,16 @@ BEGIN
   IF v_task.status <> 'dead_letter' THEN
     RETURN jsonb_build_object('outcome', 'refused', 'status', v_task.status, 'offers', '[]'::jsonb);
   END IF;
+  -- the lock keeps it from being deleted meanwhile
+  SELECT a.version INTO v_version FROM agents a WHERE a.id = v_task.agent_id AND a.deleted_at IS NULL FOR KEY SHARE;
+  IF NOT FOUND THEN
+    RETURN jsonb_build_object('outcome', 'agent_gone', 'status', v_task.status, 'offers', '[]'::jsonb);
+  END IF;
   v_order := nextval('run_order');
   INSERT INTO runs (id, task_id, task_type, workspace_id, agent_id, agent_key, agent_version, session_id, lane, class_key, pool, job_name,
       status, max_attempts, priority, run_order, session_order, message, extra_system_prompt, policy, timeout_ms, offerable_at, label, metadata,
       attachments)
-    SELECT p_new_run, task_id, task_type, workspace_id, agent_id, agent_key, (SELECT a.version FROM agents a WHERE a.id = agent_id), session_id, lane, class_key, pool, job_name, 'queued',
+    SELECT p_new_run, task_id, task_type, workspace_id, agent_id, agent_key, v_version, session_id, lane, class_key, pool, job_name, 'queued',
       max_attempts, priority, v_order, CASE WHEN session_id IS NOT NULL THEN v_order END, message, extra_system_prompt, policy, timeout_ms, now(),
       label, metadata, attachments
     FROM runs WHERE id = v_task.run_id;

@@ -4,6 +4,9 @@ import { type BoardRun, patchAgent } from '@muster/store'
 import { boardState } from './lane-job.ts'
 import type { LaneActions } from './lane-queue.ts'
 
+/** Of many that are requeued together one may be somewhere else by now, and its agent gone. */
+const PASSED_OVER: ReadonlySet<string> = new Set(['invalid_transition', 'task_not_found', 'agent_not_found'])
+
 /** What an operator does on the board, through the same use cases as the API; each is in the log. */
 export function laneActions(context: EngineContext): LaneActions {
   const requeue = async (run: BoardRun): Promise<void> => {
@@ -15,8 +18,7 @@ export function laneActions(context: EngineContext): LaneActions {
     requeue,
     requeueUnlessMoved: (run) =>
       requeue(run).catch((error: unknown) => {
-        const moved =
-          error instanceof AppError && (error.code === 'invalid_transition' || error.code === 'task_not_found')
+        const moved = error instanceof AppError && PASSED_OVER.has(error.code)
         if (boardState(run) !== 'failed' || !moved) throw error
       }),
     async cancel(run) {

@@ -100,7 +100,7 @@ export const requeueTask = defineRoute({
   query: NO_QUERY,
   body: NO_FIELDS,
   responses: { 202: { description: 'It waits again', body: taskBody, headers: { Location: 'The new run' } } },
-  errors: ['task_not_found', 'invalid_transition'],
+  errors: ['task_not_found', 'agent_not_found', 'invalid_transition'],
 })
 
 export const archiveTask = defineRoute({
