@@ -1,4 +1,4 @@
-import { PassThrough, Readable, Writable } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 import type { AttemptLimits, Resources } from '@muster/contracts'
 import { z } from 'zod'
 import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
@@ -39,8 +39,8 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
   let initSeen = false
   let exitCode: number | null = null
 
-  if (environment instanceof Writable) environment.end(spec.environment)
-  const statusRead = status instanceof Readable ? readLines(status, onStatusLine) : Promise.resolve()
+  environment?.end(spec.environment)
+  const statusRead = status === undefined ? Promise.resolve() : readLines(status, onStatusLine)
   const stderr = child.stderr.pipe(new PassThrough())
   let head = ''
   child.stderr.on('data', (chunk: Buffer) => {
@@ -114,7 +114,7 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
     const { fault } = await exited
     if (fault === null) return { kind: 'failed', reason: `not put under its limits: ${wordsOf(error)}` }
   }
-  const opened = await openGate(process, gate instanceof Writable ? gate : null, wanted)
+  const opened = await openGate(process, gate ?? null, wanted)
   if (opened.kind !== 'started' || spec.boundedFolder === null) return opened
   return {
     kind: 'started',

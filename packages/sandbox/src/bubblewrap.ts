@@ -7,6 +7,7 @@ import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
 import { explainBubblewrap } from './explain-bubblewrap.ts'
 import { createFileCache } from './file-cache.ts'
 import { heldLimits, unheldDemand } from './held-limits.ts'
+import { createPipes } from './pipes.ts'
 import { probeSandbox } from './probe-sandbox.ts'
 import { limitedBy, processLimits } from './process-limits.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
@@ -53,6 +54,7 @@ type Ready = {
 export function createBubblewrap(options: BubblewrapOptions): Sandbox {
   const cache = createFileCache(options.cacheRoot)
   const watchdog = createWatchdog()
+  const pipes = createPipes(options.cacheRoot)
   let host: Promise<BubblewrapHost> | null = null
 
   function describeHost(): Promise<BubblewrapHost> {
@@ -124,7 +126,8 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       user,
       folder: '/',
       session: 'shared',
-      extraPipes: 3,
+      pipes,
+      extra: ['in', 'out', 'in'],
       files: [filter],
     }).finally(() => closeSync(filter))
     if (typeof child === 'string') throw new Error(child)

@@ -1,4 +1,3 @@
-import { Writable } from 'node:stream'
 import type { AttemptLimits } from '@muster/contracts'
 import { killGroup } from './kill-group.ts'
 import { openGate } from './open-gate.ts'
@@ -59,7 +58,7 @@ export async function noneProcess(spec: NoneChild): Promise<StartOutcome> {
       limits: spec.limits,
       kill,
     },
-    gate instanceof Writable ? gate : null,
+    gate ?? null,
     spec.confirm?.(),
   )
 }

@@ -8,6 +8,7 @@ import { folderVariables, type SandboxFolders } from './folder-variables.ts'
 import { heldLimits, unheldDemand } from './held-limits.ts'
 import { reachableNode } from './node-binary.ts'
 import { noneProcess } from './none-process.ts'
+import { createPipes } from './pipes.ts'
 import { removeAbandoned } from './remove-abandoned.ts'
 import { removeTree } from './remove-tree.ts'
 import type { ConfirmStart, ProbeOutcome, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
@@ -55,6 +56,7 @@ type Prepared = NoneHost & {
 export function createNone(options: NoneOptions): Sandbox {
   const cache = createFileCache(options.cacheRoot)
   const watchdog = createWatchdog()
+  const pipes = createPipes(options.cacheRoot)
   const scratchRoot = join(options.cacheRoot, 'none')
 
   let host: Promise<NoneHost> | null = null
@@ -128,7 +130,8 @@ export function createNone(options: NoneOptions): Sandbox {
       user: prepared.user,
       folder: folders.workspace,
       session: 'own',
-      extraPipes: confirm === undefined ? 0 : 1,
+      pipes,
+      extra: confirm === undefined ? [] : ['in'],
     })
     if (typeof child !== 'string') {
       return await noneProcess({ child, group: spec.group, confirm, limits: LIMITS, discard })

@@ -1,10 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
+import { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import { isMainThread } from 'node:worker_threads'
-import { type Descriptor, shieldedDescriptors } from './inherited-descriptors.ts'
+import { shieldedDescriptors } from './inherited-descriptors.ts'
+import type { PipeEnds, Pipes } from './pipes.ts'
 import type { SandboxUser } from './sandbox-user.ts'
+
+type PipeKind = 'in' | 'out'
 
 export type ChildSpec = {
   readonly command: string
@@ -15,8 +19,9 @@ export type ChildSpec = {
   readonly user: SandboxUser | null
   readonly folder: string
   readonly session: 'own' | 'shared'
-  /** How many pipes it gets beside stdin, stdout and stderr. */
-  readonly extraPipes: number
+  readonly pipes: Pipes
+  /** The pipes that it gets beside stdin, stdout and stderr: `in` is one that it reads. */
+  readonly extra: readonly PipeKind[]
   /** Descriptors of ours that it gets after those pipes. */
   readonly files?: readonly number[]
 }
@@ -27,10 +32,11 @@ export type Child = {
   readonly stdin: Writable
   readonly stdout: Readable
   readonly stderr: Readable
-  readonly extra: readonly (Readable | Writable | null | undefined)[]
+  readonly extra: readonly Socket[]
   readonly exit: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 }
 
+const STANDARD: readonly PipeKind[] = ['in', 'out', 'out']
 const AGENT_UMASK = 0o022
 /** What it takes to spawn beside the pipes, and a little more for other threads. */
 const SPAWNING_DESCRIPTORS = 6
@@ -39,9 +45,52 @@ const SPAWNING_DESCRIPTORS = 6
 export async function spawnChild(spec: ChildSpec): Promise<Child | string> {
   // The signal that a child gets when its parent dies is sent when the parent *thread* ends.
   if (!isMainThread) return 'sandboxes start from the main thread only'
-  const pipes = Array.from({ length: 3 + spec.extraPipes }, (): Descriptor => 'pipe')
-  const scarcity = scarcityOf(2 * pipes.length + SPAWNING_DESCRIPTORS)
+  const kinds = [...STANDARD, ...spec.extra]
+  const scarcity = scarcityOf(2 * kinds.length + SPAWNING_DESCRIPTORS)
   if (scarcity !== null) return scarcity
+  let ends: readonly PipeEnds[]
+  try {
+    ends = await spec.pipes.open(kinds.length)
+  } catch (error) {
+    return reasonOf(error)
+  }
+  const [theirs, ours] = partedBy(kinds, ends)
+  const started = await spawnOver(theirs, spec)
+  if (typeof started === 'string') {
+    for (const end of ours) closeSync(end)
+    return started
+  }
+  const { child, pid } = started
+  const [stdin, stdout, stderr, ...extra] = ours.map((fd, index) => {
+    const isRead = kinds[index] === 'out'
+    const stream = new Socket({ fd, readable: isRead, writable: !isRead })
+    stream.on('error', () => undefined)
+    return stream
+  })
+  if (stdin === undefined || stdout === undefined || stderr === undefined) return 'the program has no pipes'
+  child.on('error', () => undefined)
+  const exit = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null)
+      resolve({ code: child.exitCode, signal: child.signalCode })
+    else child.once('exit', (code, signal) => resolve({ code, signal }))
+  })
+  return { process: child, pid, stdin, stdout, stderr, extra, exit }
+}
+
+/** The ends that the child gets, and those that stay here. */
+function partedBy(kinds: readonly PipeKind[], ends: readonly PipeEnds[]): readonly [number[], number[]] {
+  const isIn = (index: number) => kinds[index] === 'in'
+  return [
+    ends.map(({ read, write }, index) => (isIn(index) ? read : write)),
+    ends.map(({ read, write }, index) => (isIn(index) ? write : read)),
+  ]
+}
+
+/** Spawns over these descriptors, which are closed here whatever becomes of it. */
+async function spawnOver(
+  theirs: readonly number[],
+  spec: ChildSpec,
+): Promise<{ readonly child: ChildProcess; readonly pid: number } | string> {
   let child: ChildProcess
   // A child inherits the mask of the moment it is forked in; nothing else runs in this thread meanwhile.
   const umask = process.umask(AGENT_UMASK)
@@ -51,44 +100,24 @@ export async function spawnChild(spec: ChildSpec): Promise<Child | string> {
       env: spec.env,
       cwd: spec.folder,
       detached: spec.session === 'own',
-      stdio: shieldedDescriptors([...pipes, ...(spec.files ?? [])]),
+      stdio: shieldedDescriptors([...theirs, ...(spec.files ?? [])]),
       ...(spec.user ?? {}),
     })
   } catch (error) {
     return reasonOf(error)
   } finally {
     process.umask(umask)
+    for (const end of theirs) closeSync(end)
   }
   try {
     await once(child, 'spawn')
   } catch (error) {
     return reasonOf(error)
   }
-  // Not before: a child for whose pipes no descriptors were left has none to listen to.
-  for (const stream of child.stdio) stream?.on('error', () => undefined)
-  child.on('error', () => undefined)
-  const { pid, stdin, stdout, stderr } = child
-  if (pid === undefined || stdin === null || stdout === null || stderr === null) return 'the program has no pipes'
-  const exit = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null)
-      resolve({ code: child.exitCode, signal: child.signalCode })
-    else child.once('exit', (code, signal) => resolve({ code, signal }))
-  })
-  return {
-    process: child,
-    pid,
-    stdin,
-    stdout,
-    stderr,
-    extra: Array.from(child.stdio).slice(3, 3 + spec.extraPipes),
-    exit,
-  }
+  return child.pid === undefined ? 'the program has no process' : { child, pid: child.pid }
 }
 
-/**
- * Why so many descriptors cannot be opened, or null. The pipes of a child for which they run out in the middle stay open for good:
- * Node forgets them.
- */
+/** Why so many descriptors cannot be opened, or null: told before anything is begun that would have to be undone. */
 function scarcityOf(count: number): string | null {
   const taken: number[] = []
   try {

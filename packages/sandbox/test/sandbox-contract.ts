@@ -178,6 +178,12 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
         if (process.getuid?.() === 0) expect(holdersOf(secret)).toEqual([])
       })
 
+      it('reads and writes pipes, over which no descriptor can be sent, and may open them by name', async () => {
+        const script = 'stat -Lc %F /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2; echo named > /proc/self/fd/1'
+        const end = await runToEnd(sandbox, sh(`${script}; echo other > /proc/self/fd/2`))
+        expect(end).toMatchObject({ stdout: 'fifo\nfifo\nfifo\nnamed\n', stderr: 'other\n', code: 0 })
+      })
+
       it('finds its files at /agent, and cannot change them', async () => {
         const files = { 'main.mjs': 'console.log("from a file")', 'deep/er/data.txt': 'ü' }
         const end = await runToEnd(sandbox, makeSpec({ command: ['node', '/agent/main.mjs'], files }))

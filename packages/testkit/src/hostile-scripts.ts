@@ -65,7 +65,7 @@ export const GAIN_PRIVILEGES = `
   (echo x > /proc/sys/kernel/core_pattern) 2>/dev/null && echo 'changed the kernel'
   (echo -900 > /proc/self/oom_score_adj) 2>/dev/null && echo 'is spared when memory is short'
   (exec 5<>/dev/tty) 2>/dev/null && echo 'has a terminal'
-  find /proc/[0-9]*/fd -lname '/*' -not -lname '/dev/*' -not -lname '/proc/*' -not -lname '/workspace*' -not -lname '/agent/*' -printf 'inherited %l\\n' 2>/dev/null
+  find /proc/[0-9]*/fd -lname '/*' -not -lname '/dev/*' -not -lname '/proc/*' -not -lname '/workspace*' -not -lname '/agent/*' -not -xtype p -printf 'inherited %l\\n' 2>/dev/null
   chown 0:0 ./sh 2>/dev/null && echo 'gave away'; setpriv --reuid 0 true 2>/dev/null && echo 'became root'
   grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | grep -v 0000000000000000
   (ulimit -c unlimited || ulimit -n 999999) 2>/dev/null && echo 'raised a limit'

@@ -1,6 +1,5 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import type { AttemptLimits } from '@muster/contracts'
 import { z } from 'zod'
 import type { AttemptCgroup } from '../cgroup/attempt-cgroup.ts'
@@ -81,7 +80,7 @@ export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
     const words = error instanceof Error ? error.message : String(error)
     return { kind: 'failed', reason: `not put under its limits: ${words}` }
   }
-  const opened = await openGate(process, gate instanceof Writable ? gate : null, parts.confirm?.())
+  const opened = await openGate(process, gate ?? null, parts.confirm?.())
   const folder = spec.workspaceAccess === 'rw' ? spec.workspaceFolder : null
   if (opened.kind !== 'started' || folder === null) return opened
   return {

@@ -9,6 +9,7 @@ import { type HardLimits, readHardLimits } from '../hard-limits.ts'
 import { heldLimits, unheldDemand } from '../held-limits.ts'
 import { accountFiles, describeHostSystem, type HostSystem } from '../host-system.ts'
 import { reachableNode } from '../node-binary.ts'
+import { createPipes } from '../pipes.ts'
 import { probeSandbox } from '../probe-sandbox.ts'
 import { removeAbandoned } from '../remove-abandoned.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from '../sandbox.ts'
@@ -86,6 +87,7 @@ export function createOci(options: OciOptions): Sandbox {
   const token = randomUUID()
   const states = join('/run/muster-oci', token)
   const bundles = join(options.cacheRoot, 'bundles')
+  const pipes = createPipes(options.cacheRoot)
   let watchdog: ReturnType<typeof createWatchdog> | null = null
   let host: Promise<OciHost> | null = null
   let bound: ReadonlySet<ResourceName> | null = null
@@ -187,7 +189,8 @@ export function createOci(options: OciOptions): Sandbox {
       user: null,
       folder: '/',
       session: 'shared',
-      extraPipes: 1,
+      pipes,
+      extra: ['in'],
     })
     if (typeof child === 'string') {
       void cgroup.end()
