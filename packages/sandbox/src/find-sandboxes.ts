@@ -57,11 +57,14 @@ export function searchSandboxes(selector: GroupSelector): SandboxSearch {
     const before = identifyProcess(pid)
     if (before === null) continue
     const host = { pid, startTime: before.startTime }
-    const mark = markOf(pid, status)
-    if (mark !== null && selects(selector, mark.group)) {
+    const marks = [...marksOf(pid, status)]
+    const mark = marks.find(({ group }) => selects(selector, group))
+    if (mark !== undefined) {
       found.push({ ...host, group: mark.group })
       if (mark.kind === 'variable') sessions.set(status.session, mark.group)
-    } else if (mark === null) {
+    } else if (marks.length > 0) {
+      strangers.push({ host, session: status.session })
+    } else {
       const after = identifyProcess(pid)
       if (after === null) continue
       strangers.push({ host, session: status.session })
@@ -84,20 +87,24 @@ function selects(selector: GroupSelector, group: SandboxGroup): boolean {
 
 type Mark = { readonly kind: 'argument' | 'mount' | 'variable'; readonly group: SandboxGroup }
 
-function markOf(pid: number, status: HostProcessStatus): Mark | null {
+/** All that a process is marked with: who has no namespace may choose its argument zero, and so add a mark to its variable's. */
+function* marksOf(pid: number, status: HostProcessStatus): Generator<Mark> {
   const mounted = status.depth > 0 ? mountedGroup(pid) : null
   const init = status.depth === 1 && status.innermostPid === 1
   // Whatever else runs inside a sandbox dies with its init and cannot be trusted to name itself.
-  if (mounted !== null) return init ? { kind: 'mount', group: mounted } : null
+  if (mounted !== null) {
+    if (init) yield { kind: 'mount', group: mounted }
+    return
+  }
   if (status.depth === 0 || init) {
     const named = parseGroupMarker(readProc(`/proc/${pid}/cmdline`)?.split('\0', 1)[0] ?? '')
-    if (named !== null) return { kind: 'argument', group: named }
+    if (named !== null) yield { kind: 'argument', group: named }
   }
   const variable = readProc(`/proc/${pid}/environ`)
     ?.split('\0')
     .find((entry) => entry.startsWith(`${GROUP_VARIABLE}=`))
   const group = parseGroupMarker(variable?.slice(GROUP_VARIABLE.length + 1) ?? '')
-  return group === null ? null : { kind: 'variable', group }
+  if (group !== null) yield { kind: 'variable', group }
 }
 
 /**

@@ -5,6 +5,7 @@ import { RESOURCE_NAMES } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createFileCache, findSandboxes, killGroup, sessionUser } from '../src/index.ts'
+import { groupMarker } from '../src/sandbox-group.ts'
 import { adapter, missingFor } from './adapters.ts'
 import { attacksContract } from './attacks-contract.ts'
 import { isolationContract } from './isolation-contract.ts'
@@ -279,6 +280,16 @@ export function sandboxContract(name: string, capabilities: SandboxCapabilities)
             expect(living(sleep)).toEqual([])
           }),
         )
+      })
+
+      it('leaves no process alive that calls itself one of another sandbox', async () => {
+        const sleep = uniqueSleep()
+        const name = groupMarker({ runId: newId('run'), sessionId: null, generation: 1 }, 'other')
+        const spec = makeSpec({
+          command: ['bash', '-c', `set -m; (exec -a ${name} sleep ${sleep}) & sleep 0.2; exit 0`],
+        })
+        expect(await runToEnd(sandbox, spec)).toMatchObject({ code: 0 })
+        expect(living(sleep)).toEqual([])
       })
 
       it('dies with a worker that is killed', async () => {
