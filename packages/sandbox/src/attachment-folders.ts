@@ -12,7 +12,7 @@ export type AttachmentFolder = {
 }
 
 export type AttachmentFolders = {
-  /** A new folder with exactly these files, readable by agents. A name that is not one of a file in it throws. */
+  /** A new folder with exactly these files, which the sandbox that is shown it can read. A name that is not one of a file in it throws. */
   open(files: readonly AttachmentFile[]): Promise<AttachmentFolder>
   /**
    * Deletes folders that a worker left behind, older than `olderThanMs`; answers how many. Keep it above the longest attempt. What
@@ -23,7 +23,8 @@ export type AttachmentFolders = {
 
 /** Agents pass, and cannot list what others were given. */
 const ROOT_MODE = 0o711
-const FOLDER_MODE = 0o755
+/** For the worker, and for the group of one session's user, which is let in at its start. */
+const FOLDER_MODE = 0o750
 const FILE_MODE = 0o444
 
 /** Keeps what comes with commands, one folder an attempt, below one root of this host. */

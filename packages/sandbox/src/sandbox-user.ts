@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { lstat } from 'node:fs/promises'
+import { chown, lstat } from 'node:fs/promises'
 import type { SandboxSpec } from './sandbox.ts'
 
 /** A host user that an agent runs as. */
@@ -38,6 +38,11 @@ export async function sandboxUserOf({ workspaceFolder, group }: SandboxSpec): Pr
     () => null,
   )
   return uid !== null && isAgentsUser(uid) ? { uid, gid: uid } : named
+}
+
+/** Lets a sandbox's user, and no other agents', into a folder of its worker's that is closed to others. */
+export async function letIn(user: SandboxUser | null, folder: string | null): Promise<void> {
+  if (user !== null && folder !== null) await chown(folder, 0, user.gid)
 }
 
 /** Whether agents of workers like this one run as that user. */

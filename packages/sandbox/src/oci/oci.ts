@@ -14,7 +14,7 @@ import { probeSandbox } from '../probe-sandbox.ts'
 import { removeAbandoned } from '../remove-abandoned.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from '../sandbox.ts'
 import { groupMarker } from '../sandbox-group.ts'
-import { SHARED_USER, sandboxUserOf } from '../sandbox-user.ts'
+import { letIn, SHARED_USER, sandboxUserOf } from '../sandbox-user.ts'
 import { spawnChild } from '../spawn-child.ts'
 import { createWatchdog } from '../watchdog.ts'
 import { boundByRuntime } from './bound-by-runtime.ts'
@@ -154,6 +154,7 @@ export function createOci(options: OciOptions): Sandbox {
     confirm: ConfirmStart | undefined,
   ): Promise<StartOutcome> {
     const user = await sandboxUserOf(spec)
+    await letIn(user, spec.attachmentsFolder)
     if (user === null) throw new Error(NEEDS_ROOT)
     const { dialect, program, root, cgroups } = ready
     const marker = groupMarker(spec.group)
