@@ -136,6 +136,19 @@ describe('idempotency', () => {
     expect((await send(body, { 'idempotency-key': key })).status).toBe(202)
   })
 
+  test('a key beyond ASCII is one key in a header, as UTF-8, and in a body; other bytes are refused', async () => {
+    const agent = await fixture.agent()
+    const key = `clé \u{1f980} ${unique()}`
+    const inHeader = Buffer.from(key).toString('latin1')
+    const command = { agent: agent.key, message: 'm' }
+    const first = await send(command, { 'idempotency-key': inHeader })
+    const again = await send({ ...command, idempotency_key: key })
+    expect([again.status, again.at('task.id')]).toEqual([200, first.at('task.id')])
+    expect((await send({ ...command, idempotency_key: key }, { 'idempotency-key': inHeader })).status).toBe(200)
+    const refused = await send(command, { 'idempotency-key': 'cl\u00e9' })
+    expect([refused.status, refused.at('errors.0.pointer')]).toEqual([400, 'header/idempotency-key'])
+  })
+
   test('one key from many clients over two gateways makes one task', async () => {
     const agent = await fixture.agent()
     const apps = [fixture.gateway.app, fixture.another().app]

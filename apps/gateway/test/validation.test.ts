@@ -205,6 +205,12 @@ describe('a body that cannot be read', () => {
     expect((await raw('{}', { 'content-type': 'application/vnd.api+json' })).status).toBe(400)
   })
 
+  test('an encoded body is 415', async () => {
+    for (const encoding of ['gzip', 'br', 'gzip, identity'])
+      expect((await raw('{}', { ...JSON_TYPE, 'content-encoding': encoding })).status).toBe(415)
+    expect((await raw('{}', { ...JSON_TYPE, 'content-encoding': 'identity' })).status).toBe(400)
+  })
+
   test('more than 1 MiB is 413, announced or not', async () => {
     const huge = JSON.stringify({ agent: agentKey, message: 'x'.repeat(1_100_000) })
     expect((await raw(huge)).status).toBe(413)

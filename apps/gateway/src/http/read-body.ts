@@ -11,6 +11,9 @@ export async function readBody(request: Request, bytesMax: number): Promise<unkn
   const type = request.headers.get('content-type')
   if (type === null || !JSON_TYPE.test(type))
     throw new AppError('unsupported_media_type', 'send the body as application/json')
+  const encoding = request.headers.get('content-encoding')
+  if (encoding !== null && encoding.toLowerCase() !== 'identity')
+    throw new AppError('unsupported_media_type', 'send the body as it is, without a Content-Encoding')
   return parseJson(decode(bytes))
 }
 
