@@ -51,6 +51,18 @@ describe('cancel', () => {
     expect(events.at('data')).toMatchObject([{ seq: 3, type: 'run.cancel_requested' }])
   })
 
+  test('a run that ends while it is asked to is cancelled, and its attempt is no try', async () => {
+    const ids = await accepted()
+    const generation = await driver.claim(ids.run)
+    await fixture.call('POST', `/v1/runs/${ids.run}/cancel`)
+    await driver.succeed(ids.run, generation, 'out')
+    const run = await fixture.call('GET', `/v1/runs/${ids.run}`)
+    expect(run.at('run')).toMatchObject({ status: 'cancelled', attempt_count: 0, output: null })
+    expect((await fixture.call('GET', `/v1/runs/${ids.run}/attempts`)).at('data')).toMatchObject([
+      { status: 'cancelled' },
+    ])
+  })
+
   test('a run that ended stays as it ended: 200', async () => {
     const ids = await accepted()
     await driver.succeed(ids.run, await driver.claim(ids.run), 'out')

@@ -69,7 +69,7 @@ BEGIN
     UPDATE runs r SET
       status = a.new_status,
       generation = r.generation + CASE WHEN a.old_status = 'queued' THEN 0 ELSE 1 END,
-      attempt_count = r.attempt_count + coalesce(a.charge, 0),
+      attempt_count = r.attempt_count + CASE WHEN a.cancelling THEN 0 ELSE coalesce(a.charge, 0) END,
       losses = coalesce(a.losses, 0),
       hand_backs = coalesce(a.hand_backs, 0),
       unnamed_beats = 0,
