@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Agent,
   type AgentLimits,
@@ -63,6 +64,25 @@ const DELETE = {
     RETURNING a.id`,
   row: z.object({ id: z.string() }),
 }
+const NOW = { name: 'clock', text: 'SELECT clock_timestamp()::text AS now', row: z.object({ now: z.string() }) }
+/** Accepts that began before a time, and so may know an agent that was deleted since. */
+const ACCEPTING = {
+  name: 'accepting_since_before',
+  text: `SELECT count(*)::integer AS n FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'active' AND query_start < $1::timestamptz AND query LIKE '%accept_commands(%' AND pid <> pg_backend_pid()`,
+  row: z.object({ n: z.int() }),
+}
+const RESTORE = {
+  name: 'restore_agent',
+  text: `UPDATE agents a SET deleted_at = NULL, updated_at = now(), config_version = nextval('config_version'), configured_at = clock_timestamp()
+    WHERE a.id = $1 AND EXISTS (SELECT FROM runs WHERE agent_id = $1 AND status IN ('queued', 'running', 'waiting'))
+      AND NOT EXISTS (SELECT FROM agents o WHERE o.workspace_id = a.workspace_id AND o.key = a.key AND o.deleted_at IS NULL) RETURNING a.id`,
+  row: z.object({ id: z.string() }),
+}
+
+const ASK_AGAIN_MS = 10
+/** An accept takes milliseconds, unless it waits for a session. */
+const ACCEPTS_MS_MAX = 3000
 
 const NO_LIMITS: AgentLimits = { concurrency: null, max_waiting: null, lanes: {} }
 
@@ -113,17 +133,27 @@ export function patchAgent(
   })
 }
 
-/** Takes an agent out of the lists; its runs stay readable. Refused (`busy`) while it has unfinished runs. */
+/**
+ * Takes an agent out of the lists; its runs stay readable. Refused (`busy`) while it has unfinished runs, also those of commands that were
+ * being accepted meanwhile: an accept locks no agent, so these are waited for, and the agent is back if there are any.
+ */
 export async function deleteAgent(
   database: Database,
   workspaceId: string,
   idOrKey: string,
 ): Promise<'deleted' | 'busy' | 'absent'> {
-  return transaction(database.pool, async (on) => {
+  const { pool } = database
+  const marked = await transaction(pool, async (on) => {
     const [old] = await execute(on, LOCK, [workspaceId, ...idAndKey(idOrKey)])
     if (old === undefined) return 'absent'
-    return (await execute(on, DELETE, [old.agent.id])).length === 0 ? 'busy' : 'deleted'
+    const [gone] = await execute(on, DELETE, [old.agent.id])
+    return gone ?? 'busy'
   })
+  if (typeof marked === 'string') return marked
+  const { now } = await executeOne(pool, NOW, [])
+  const deadline = performance.now() + ACCEPTS_MS_MAX
+  while ((await executeOne(pool, ACCEPTING, [now])).n > 0 && performance.now() < deadline) await sleep(ASK_AGAIN_MS)
+  return (await execute(pool, RESTORE, [marked.id])).length > 0 ? 'busy' : 'deleted'
 }
 
 /** An agent that is not deleted, by id or key. */

@@ -1,7 +1,7 @@
 import { DEFAULT_POLICY } from '@muster/contracts'
 import { openTransaction, until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type AcceptVerdict, acceptCommands } from '../src/index.ts'
+import { type AcceptVerdict, acceptCommands, deleteAgent, findAgent } from '../src/index.ts'
 import { openRoad, type Road } from './road-fixture.ts'
 
 let road: Road
@@ -74,6 +74,26 @@ test('a command that waits for its session until its time has come takes its pla
     )
   expect(await placeOf(due)).toEqual({ status: 'pending', scheduled: false, placed: true })
   expect(await placeOf(later)).toEqual({ status: 'scheduled', scheduled: true, placed: false })
+})
+
+test('an agent is not deleted while a command is being accepted for it', async () => {
+  const { pool } = road.database
+  const end = () => pool.query(`UPDATE runs SET status = 'cancelled' WHERE status = 'queued'`)
+  await end()
+  await pool.query(`
+    CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(99); RETURN NEW; END';
+    CREATE TRIGGER wait_here BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION wait_here()`)
+  await using holder = await openTransaction(road.url, 'SELECT pg_advisory_xact_lock(99)')
+  const accepting = road.acceptOne()
+  await until(async () => ((await waitingForLocks()) === 1 ? true : undefined), { what: 'the command to wait' })
+  const deleting = deleteAgent(road.database, road.workspaceId, 'echo')
+  await until(async () => (await findAgent(road.database, road.workspaceId, 'echo')) === null || undefined)
+  await holder.commit()
+  expect((await accepting).outcome).toBe('accepted')
+  expect(await deleting).toBe('busy')
+  expect((await findAgent(road.database, road.workspaceId, 'echo'))?.key).toBe('echo')
+  await end()
+  expect(await deleteAgent(road.database, road.workspaceId, 'echo')).toBe('deleted')
 })
 
 const waitingForLocks = async () =>
