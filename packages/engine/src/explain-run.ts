@@ -48,6 +48,7 @@ function notDue(place: ExplainPlace): Partial<Explanation> {
 }
 
 function behindSession(place: ExplainPlace): Partial<Explanation> {
+  if (!place.in_order) return joinsSession(place)
   const held = place.current_status === 'running' || place.current_status === 'waiting'
   const ahead = place.queued_ahead + (held ? 1 : 0)
   return {
@@ -56,6 +57,16 @@ function behindSession(place: ExplainPlace): Partial<Explanation> {
     blocked_by: { kind: 'session_busy', node: place.session_id, used: 1, limit: 1 },
     oldest_waiting_ms: place.now.getTime() - place.queued_at.getTime(),
     text: `The run waits for ${ahead} earlier ${ahead === 1 ? 'run' : 'runs'} of its session; now: ${place.current_run_id ?? 'none'}.`,
+  }
+}
+
+/** Its time has come, and the tick that gives it its place has not. */
+function joinsSession(place: ExplainPlace): Partial<Explanation> {
+  const joins = 'The run is due and joins the order of its session within a second'
+  if (place.current_run_id === null) return { text: `${joins}.` }
+  return {
+    blocked_by: { kind: 'session_busy', node: place.session_id, used: 1, limit: 1 },
+    text: `${joins}, behind those that came before; now: ${place.current_run_id}.`,
   }
 }
 
@@ -87,6 +98,10 @@ function blockOf(facts: GateExplanation): Explanation['blocked_by'] {
 }
 
 function textOf(facts: GateExplanation, ahead: number | null): string {
+  if (facts.state === 'due' && facts.blockedBy.kind !== 'not_due') {
+    const isDue = 'The run is due and is being let in now.'
+    return facts.blockedBy.kind === 'none' ? isDue : `${isDue} ${textOf({ ...facts, state: 'parked' }, null)}`
+  }
   const queue = ahead === null ? '' : ` ${ahead} ${ahead === 1 ? 'run is' : 'runs are'} ahead of it in its class.`
   if (facts.state === 'reserved' || facts.state === 'started')
     return 'The run has a slot and is on its way to a worker.'

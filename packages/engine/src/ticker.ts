@@ -2,7 +2,7 @@ import { GateFault } from '@muster/gate'
 import { ageNodes, configurationSince, expireRuns, makeDue, markDuties, readEpoch, takeTick } from '@muster/store'
 import { createSlotComparer } from './compare-slots.ts'
 import type { EngineContext } from './engine-context.ts'
-import { offerBacklog } from './offer-backlog.ts'
+import { createCatchUp } from './offer-backlog.ts'
 import { offerRuns } from './offer-runs.ts'
 import { createReoffering } from './offer-unknown.ts'
 import { publishEvents } from './publish-events.ts'
@@ -46,16 +46,16 @@ export type Ticker = {
 }
 
 const PAGE = 500
+/** A duty takes further pages for so long: who came last waits little for what others have piled up, and the tick has time for the rest. */
+const PAGES_MS = 400
 /** A configuration commits within this of its version, so reading this far back again misses none. */
 const OVERLAP_MS = 30_000
 const LOOK_AGAIN_MS = 500
 /** A gate that was away for a moment hears at once what it missed, but no more often than the tick would tell it. */
 const HEAR_AGAIN_MS = 1000
-/** What became offerable while the gate was away for longer than this is more than the recent look finds. */
-const AWAY_MS_MAX = 20_000
 
 /**
- * The duties of the tick, none of which costs more than the slots, the recent changes or one page. Each may overlap with another
+ * The duties of the tick, none of which costs more than the slots, the recent changes or its share of a tick. Each may overlap with another
  * process', since each step is a compare-and-set or a script fenced by admission or epoch; one that fails leaves the others alone.
  */
 export function createTicker(context: EngineContext, options: TickerOptions): Ticker {
@@ -63,12 +63,15 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   const freshness = new Map<Duty, Date>()
   const comparer = createSlotComparer(context)
   const reoffering = createReoffering(context)
+  const catchUp = createCatchUp(context)
   const retention = createRetention(context, options.retentionDays)
   let configuredUntil: Date | null = null
   let rebuilding = false
   let condition: GateCondition = 'warm'
   let lookedAt = Number.NEGATIVE_INFINITY
   let thereAt = performance.now()
+  /** Since when the gate may have missed what it has not been told yet. */
+  let missedFrom: number | null = null
   let heardAt = Number.NEGATIVE_INFINITY
   /** What a sweep and an audit ask carries nothing of ours: when Redis refuses one, what it holds is damaged. */
   let damaged = false
@@ -139,22 +142,29 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     return true
   }
 
+  async function makePageDue(): Promise<number> {
+    const { taken, offers } = await makeDue(pool, PAGE)
+    await offerRuns(context, offers)
+    return taken
+  }
+
+  async function expirePage(): Promise<number> {
+    const { moved, offers, events } = await expireRuns(pool, PAGE)
+    if (moved.length === 0) return 0
+    await tellGate(() => context.gate.withdraw(moved.map((each) => each.runId)))
+    await offerRuns(context, offers)
+    await publishEvents(context, events)
+    return moved.length
+  }
+
   async function doDuties(): Promise<void> {
     await duty('dead_nodes', async () => {
       const died = await ageNodes(pool)
       if (died > 0) context.log.warn({ died }, 'workers are dead')
       await takeLostRuns(context, options.lossesMax)
     })
-    await duty('due', async () => {
-      await offerRuns(context, await makeDue(pool, PAGE))
-    })
-    await duty('expiry', async () => {
-      const moves = await expireRuns(pool, PAGE)
-      if (moves.moved.length === 0) return
-      await tellGate(() => context.gate.withdraw(moves.moved.map((each) => each.runId)))
-      await offerRuns(context, moves.offers)
-      await publishEvents(context, moves.events)
-    })
+    await duty('due', () => inPages(makePageDue))
+    await duty('expiry', () => inPages(expirePage))
     if (!(await gateIsCurrent())) return
     await duty('capacities', () => refreshCapacities(context))
     await duty('configuration', deliverConfiguration)
@@ -163,8 +173,16 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
     await duty('backlog', () => reoffering.stepBacklog())
   }
 
+  async function catchUpOrAgain(awayFrom: number): Promise<void> {
+    try {
+      await catchUp(awayFrom)
+    } catch (error) {
+      missedFrom = Math.min(awayFrom, missedFrom ?? awayFrom)
+      throw error
+    }
+  }
+
   async function sweep(): Promise<void> {
-    const before = condition
     try {
       condition = await sweepGate(context)
     } catch (error) {
@@ -176,15 +194,26 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
       lookedAt = performance.now()
       await gateIsCurrent()
     }
-    const awayMs = performance.now() - thereAt
-    if (condition !== 'away') thereAt = performance.now()
-    if (condition === 'warm' && before === 'away' && performance.now() - heardAt > HEAR_AGAIN_MS) {
+    if (condition === 'away') missedFrom ??= thereAt
+    else thereAt = performance.now()
+    // whoever rebuilds it offers all that waits
+    if (condition === 'cold') missedFrom = null
+    if (condition === 'warm' && missedFrom !== null && performance.now() - heardAt > HEAR_AGAIN_MS) {
+      const awayFrom = missedFrom
+      missedFrom = null
       heardAt = performance.now()
       await duty('recent', () => reoffering.offerRecent())
-      // as after a rebuild, nothing waits for a backlog that may be long; each process asks for what the gate does not know
-      if (awayMs > AWAY_MS_MAX) void duty('backlog', async () => offerBacklog(context, await readEpoch(pool)))
+      // as after a rebuild, nothing waits for what may be long; each process asks for what the gate does not know
+      void duty('backlog', () => catchUpOrAgain(awayFrom))
     }
   }
 
   return { tick, sweep, freshness }
+}
+
+async function inPages(takePage: () => Promise<number>): Promise<void> {
+  const begun = performance.now()
+  while ((await takePage()) >= PAGE) {
+    if (performance.now() - begun > PAGES_MS) return
+  }
 }

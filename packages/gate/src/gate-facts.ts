@@ -3,7 +3,7 @@ import type { Admission } from '@muster/core'
 import type { GateNode } from './gate-config.ts'
 
 export const GATE_RUN_STATES = ['due', 'parked', 'reserved', 'started'] as const
-/** due: waits for its time; parked: waits for a slot; reserved: has one for 3 s; started: has one until it is released. */
+/** due: waits for its time, or for the sweep that lets it in; parked: waits for a slot; reserved: has one for 3 s; started: has one until it is released. */
 export type GateRunState = (typeof GATE_RUN_STATES)[number]
 
 /** What the gate knows of a run. */
@@ -75,7 +75,7 @@ export type GateExplanation = {
   readonly capacity: number
   readonly poolUsed: number
   readonly path: readonly GatePathNode[]
-  /** The highest absent pool, paused or full node on its path; none when it merely waits its turn. */
+  /** Its time, until that has come; then the highest absent pool, paused or full node on its path; none when it merely waits its turn. */
   readonly blockedBy:
     | { readonly kind: 'not_due' }
     | { readonly kind: 'no_node'; readonly pool: Pool }

@@ -39,7 +39,10 @@ export type Gate = {
     offers: readonly GateOffer[],
     keep?: GateKeep | null,
   ): Promise<GateReply<Released>>
-  /** The tick's share: expired reservations go back to the head of their class, due runs are parked, tags accrue, idle nodes are forgotten. */
+  /**
+   * The tick's share: expired reservations go back to the head of their class, due runs are parked, tags accrue, idle nodes are forgotten.
+   * Of due runs more than a thousand are parked, so that who became due last waits little for who became due before; no one script parks many.
+   */
   sweep(): Promise<GateReply<{ readonly expired: number; readonly promoted: number }>>
   /** Applies what is newer than the gate's own. `applied` counts the entries that were. */
   configure(entries: readonly GateConfig[]): Promise<GateReply<{ readonly applied: number }>>

@@ -13,8 +13,8 @@ const TAKE_LOST = {
 const EXPIRE = { name: 'expire_runs', text: 'SELECT expire_runs($1) AS moves', row: z.object({ moves: movesSchema }) }
 const MAKE_DUE = {
   name: 'make_due',
-  text: 'SELECT make_due($1) AS offers',
-  row: z.object({ offers: z.array(offerSchema) }),
+  text: 'SELECT make_due($1) AS due',
+  row: z.object({ due: z.object({ taken: z.int(), offers: z.array(offerSchema) }) }),
 }
 const MEND = {
   name: 'mend_sessions',
@@ -37,8 +37,11 @@ const RECENT = {
         AND (r.not_before IS NULL OR r.not_before <= now() + interval '10 minutes') LIMIT 5000)
     UNION
     (SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.scheduled AND r.not_before <= now() + interval '10 minutes'
-      AND (r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id))
-      ORDER BY r.not_before LIMIT 5000)`,
+      AND (r.session_id IS NULL)::integer = 0 AND EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id)
+      ORDER BY r.not_before LIMIT 1000)
+    UNION
+    (SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.scheduled AND r.not_before <= now() + interval '10 minutes'
+      AND (r.session_id IS NULL)::integer = 1 ORDER BY r.not_before LIMIT 4000)`,
   row: IDS,
 }
 const PAGE = {
@@ -54,6 +57,19 @@ const PAGE = {
     offerable: z.boolean(),
     stuck: z.boolean(),
   }),
+}
+const SINCE = {
+  name: 'backlog_since',
+  text: `SELECT (now() - $1::double precision * interval '1 millisecond')::text AS since`,
+  row: z.object({ since: z.string() }),
+}
+const NAMED = {
+  name: 'named_since',
+  text: `SELECT s.named_at::text AS since, s.id, r.id AS run_id,
+      coalesce(r.status = 'queued' AND (r.not_before IS NULL OR r.not_before <= now() + interval '10 minutes'), false) AS offerable
+    FROM sessions s LEFT JOIN runs r ON r.id = s.current_run_id
+    WHERE s.current_run_id IS NOT NULL AND (s.named_at, s.id) > ($1::timestamptz, $2) ORDER BY s.named_at, s.id LIMIT $3`,
+  row: z.object({ since: z.string(), id: z.string(), run_id: z.string().nullable(), offerable: z.boolean() }),
 }
 const OFFERS = {
   name: 'offers_of',
@@ -101,12 +117,13 @@ export const ageNodes = async (on: Queryable): Promise<number> => (await execute
 export const takeLost = async (on: Queryable, lossesMax: number, limit: number): Promise<Moves> =>
   (await executeOne(on, TAKE_LOST, [lossesMax, limit])).moves
 
+/** Ends queued runs that did not start in time, those of sessions first. */
 export const expireRuns = async (on: Queryable, limit: number): Promise<Moves> =>
   (await executeOne(on, EXPIRE, [limit])).moves
 
-/** Runs whose time has come join their session's order; answers what is to be offered. */
-export const makeDue = async (on: Queryable, limit: number): Promise<readonly Offer[]> =>
-  (await executeOne(on, MAKE_DUE, [limit])).offers
+/** Runs whose time has come join their session's order, those first; answers how many had come due, and what is to be offered. */
+export const makeDue = async (on: Queryable, limit: number): Promise<z.infer<typeof MAKE_DUE.row>['due']> =>
+  (await executeOne(on, MAKE_DUE, [limit])).due
 
 export const mendSessions = async (on: Queryable, sessionIds: readonly string[]): Promise<readonly Offer[]> =>
   (await executeOne(on, MEND, [sessionIds])).offers
@@ -118,6 +135,19 @@ export const recentlyOfferable = async (on: Queryable): Promise<readonly string[
 /** A place in the backlog; `since` as Postgres writes it, to the microsecond. */
 export type BacklogPlace = { readonly since: string; readonly id: string }
 export const BACKLOG_HEAD: BacklogPlace = { since: '-infinity', id: '' }
+
+/** The place after which the backlog holds what became offerable in the last so many milliseconds. */
+export const backlogSince = async (on: Queryable, ms: number): Promise<BacklogPlace> => ({
+  since: (await executeOne(on, SINCE, [ms])).since,
+  id: '',
+})
+
+/** One page of the sessions that have a current run, after the place where the last page ended, those first that were given it first. */
+export const namedSince = (
+  on: Queryable,
+  after: BacklogPlace,
+  limit: number,
+): Promise<readonly z.infer<typeof NAMED.row>[]> => execute(on, NAMED, [after.since, after.id, limit])
 
 /** One page of the backlog after a place, the longest waiting first. */
 export const backlogPage = (

@@ -257,7 +257,7 @@ describe('a session', () => {
     ])
     const third = await road.acceptOne({ session_key: 'due' })
     expect(third.offerable).toBe(true)
-    expect(await makeDue(road.database.pool, 100)).toEqual([])
+    expect((await makeDue(road.database.pool, 100)).offers).toEqual([])
     const ended = await road.end(await road.held(await road.node(), third.run_id), succeeded)
     expect(ended.offers.map((offer) => offer.runId)).toEqual([later?.run_id])
     expect(await taskOf(later?.task_id ?? '')).toBe('pending')

@@ -251,7 +251,8 @@ describe('sessions', () => {
     for (const { session_id } of [named, scheduled, lately])
       expect(await exists('sessions', session_id ?? '')).toBe(true)
     await road.database.pool.query(`UPDATE runs SET not_before = now() WHERE id = $1`, [scheduled.run_id])
-    expect((await makeDue(road.database.pool, 500)).map((offer) => offer.runId)).toContain(scheduled.run_id)
+    const { offers } = await makeDue(road.database.pool, 500)
+    expect(offers.map((offer) => offer.runId)).toContain(scheduled.run_id)
   })
 
   test('a command that met its session just before it went is told to prepare anew, and then gets a new one', async () => {

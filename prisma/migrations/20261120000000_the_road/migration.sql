@@ -212,8 +212,10 @@ CREATE INDEX runs_backlog ON runs (offerable_at, id) WITH (deduplicate_items = o
 CREATE INDEX runs_lane ON runs (status, job_name, id) WITH (deduplicate_items = off) WHERE status NOT IN ('running', 'waiting');
 -- scheduled runs too, which have no place in the session's order yet: they keep the session from being removed
 CREATE INDEX runs_session_queue ON runs (session_id, session_order) WHERE status = 'queued' AND session_id IS NOT NULL;
-CREATE INDEX runs_scheduled ON runs (not_before) WHERE status = 'queued' AND scheduled;
-CREATE INDEX runs_expires_at ON runs (expires_at) WHERE status = 'queued' AND expires_at IS NOT NULL;
+-- The runs of sessions and the others apart, each by time: what is due of the one is found without a look at the other.
+CREATE INDEX runs_scheduled ON runs (((session_id IS NULL)::integer), not_before) WHERE status = 'queued' AND scheduled;
+CREATE INDEX runs_expires_at ON runs (((session_id IS NULL)::integer), expires_at)
+WHERE status = 'queued' AND expires_at IS NOT NULL AND started_at IS NULL;
 CREATE INDEX runs_held ON runs (node_id) WHERE status IN ('running', 'waiting');
 CREATE INDEX runs_label ON runs (label COLLATE "C", id DESC) WHERE label IS NOT NULL;
 -- Two runs of a session can never be held at once, whatever else goes wrong.

@@ -84,15 +84,17 @@ CREATE FUNCTION lost_runs() RETURNS TABLE (id text) LANGUAGE sql VOLATILE AS $$
     OR r.attempt_started_at + (r.timeout_ms + 30000) * interval '1 millisecond' < now())
 $$;
 
--- Ends queued runs that did not start in time.
+-- Ends queued runs that did not start in time, at most `p_limit`: those of sessions first, since others may wait behind them.
 CREATE FUNCTION expire_runs(p_limit integer) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_ids text[];
   v_items jsonb;
 BEGIN
-  SELECT array_agg(c.id) INTO v_ids FROM (
-    SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.expires_at <= now() AND r.started_at IS NULL ORDER BY r.expires_at LIMIT p_limit) c;
-  IF v_ids IS NULL THEN
+  v_ids := ARRAY(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.started_at IS NULL AND (r.session_id IS NULL)::integer = 0
+    AND r.expires_at <= now() ORDER BY r.expires_at LIMIT p_limit);
+  v_ids := v_ids || ARRAY(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.started_at IS NULL AND (r.session_id IS NULL)::integer = 1
+    AND r.expires_at <= now() ORDER BY r.expires_at LIMIT p_limit - cardinality(v_ids));
+  IF v_ids = '{}' THEN
     RETURN '{"moved": [], "events": [], "offers": []}';
   END IF;
   PERFORM lock_runs(v_ids);
@@ -105,16 +107,20 @@ BEGIN
   RETURN move_runs(v_items);
 END $$;
 
--- Runs whose time has come: their tasks are pending from now on, and those of a session join its order now.
+-- Runs whose time has come, at most `p_limit`: their tasks are pending from now on, and those of a session join its order now. These first,
+-- since they cannot start before; the gate lets the others start without being told.
+-- Answers {taken: how many had come due, offers: [offer]}.
 CREATE FUNCTION make_due(p_limit integer) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_ids text[];
   v_idle text[];
 BEGIN
-  SELECT array_agg(c.id) INTO v_ids FROM (
-    SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.scheduled AND r.not_before <= now() ORDER BY r.not_before LIMIT p_limit) c;
-  IF v_ids IS NULL THEN
-    RETURN '[]';
+  v_ids := ARRAY(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.scheduled AND (r.session_id IS NULL)::integer = 0
+    AND r.not_before <= now() ORDER BY r.not_before LIMIT p_limit);
+  v_ids := v_ids || ARRAY(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.scheduled AND (r.session_id IS NULL)::integer = 1
+    AND r.not_before <= now() ORDER BY r.not_before LIMIT p_limit - cardinality(v_ids));
+  IF v_ids = '{}' THEN
+    RETURN '{"taken": 0, "offers": []}';
   END IF;
   PERFORM lock_runs(v_ids);
   WITH due AS (
@@ -129,10 +135,7 @@ BEGIN
   UPDATE tasks t SET status = 'pending', updated_at = now() FROM joined j WHERE t.id = j.task_id AND t.run_id = j.id AND t.status = 'scheduled';
   SELECT array_agg(DISTINCT s.id) INTO v_idle FROM runs r JOIN sessions s ON s.id = r.session_id
   WHERE r.id = ANY (v_ids) AND s.current_run_id IS NULL;
-  IF v_idle IS NULL THEN
-    RETURN '[]';
-  END IF;
-  RETURN name_next(v_idle);
+  RETURN jsonb_build_object('taken', cardinality(v_ids), 'offers', CASE WHEN v_idle IS NULL THEN '[]' ELSE name_next(v_idle) END);
 END $$;
 
 -- Names a run in sessions that have queued runs but no current one (nothing should leave any).

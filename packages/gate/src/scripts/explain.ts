@@ -19,6 +19,7 @@ const factsSchema = z.tuple([
   wholeOrNull,
   whole,
   whole,
+  whole,
 ])
 const pathRow = z.tuple([z.string(), whole, wholeOrNull, z.enum(['0', '1']), whole]).transform(
   ([id, used, limit, paused, waiting]): GatePathNode => ({
@@ -30,9 +31,9 @@ const pathRow = z.tuple([z.string(), whole, wholeOrNull, z.enum(['0', '1']), who
   }),
 )
 
-const blockOf = (facts: Omit<GateExplanation, 'blockedBy'>): GateExplanation['blockedBy'] => {
-  if (facts.state === 'due') return { kind: 'not_due' }
-  if (facts.state !== 'parked') return { kind: 'none' }
+const blockOf = (facts: Omit<GateExplanation, 'blockedBy'>, nowMs: number): GateExplanation['blockedBy'] => {
+  if (facts.state === 'reserved' || facts.state === 'started') return { kind: 'none' }
+  if (facts.state === 'due' && (facts.notBeforeMs ?? 0) > nowMs) return { kind: 'not_due' }
   if (facts.capacity === 0) return { kind: 'no_node', pool: facts.pool }
   for (const { node, used, limit, paused } of facts.path) {
     if (paused) return { kind: 'paused', node, used, limit }
@@ -50,12 +51,12 @@ export const explain = async (
   if (answer.kind === 'cold') return answer
   const [flatFacts, flatPath] = parseReply(replySchema, answer.rest)
   if (flatFacts === undefined || flatPath === undefined) return { kind: 'warm', explanation: null }
-  const [state, pool, rank, notBeforeMs, queuedAtMs, headQueuedAtMs, capacity, poolUsed] = parseReply(
+  const [state, pool, rank, notBeforeMs, queuedAtMs, headQueuedAtMs, capacity, poolUsed, nowMs] = parseReply(
     factsSchema,
     flatFacts,
   )
   const path = rows(flatPath, 5).map((row) => parseReply(pathRow, row))
   const position = rank === null ? null : rank + 1
   const facts = { runId: id, state, pool, position, notBeforeMs, queuedAtMs, headQueuedAtMs, capacity, poolUsed, path }
-  return { kind: 'warm', explanation: { ...facts, blockedBy: blockOf(facts) } }
+  return { kind: 'warm', explanation: { ...facts, blockedBy: blockOf(facts, nowMs) } }
 }

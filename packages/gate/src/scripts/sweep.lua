@@ -2,7 +2,7 @@
 -- Promise: reservations past their time are back at the head of their class without their jobs, due runs are parked, tags of nodes that hold slots are
 -- brought up to date each second, free slots are given, and idle nodes that are ahead in no pool are forgotten. Each bounded per call; a tick repeats it.
 -- ARGV[3]: {}
--- Reply: see admit_and_reply; the result is [expired, promoted].
+-- Reply: see admit_and_reply; the result is [promoted, overdue, expired], the first two as `next` answers them.
 if not warm then return { 'cold' } end
 local function reserved_until(from, till) return redis.call('ZRANGEBYSCORE', data .. 'res', from, till, 'LIMIT', 0, SWEEP_MAX) end
 local late = reserved_until('-inf', now_ms)
@@ -13,7 +13,7 @@ for _, id in ipairs(late) do
   drop_job(run_of(id))
   send_back(run_of(id))
 end
-local promoted = promote()
+promote()
 
 -- Once a second a pass over all slots begins; each call takes the next SWEEP_MAX of them.
 local pass = redis.call('HMGET', data .. 'pass', 'began', 'after')
@@ -37,7 +37,9 @@ if after ~= '' then
   redis.call('HSET', data .. 'pass', 'after', #slots == SWEEP_MAX and last or '')
 end
 
-local reply = admit_and_reply({ #late, promoted })
+local found = {}
+local reply = admit_and_reply(found)
+found[1], found[2], found[3] = promoted, overdue, #late
 
 local left = IDLE_MAX
 for _, place in ipairs(redis.call('ZRANGE', data .. 'idle', 0, 63)) do

@@ -69,10 +69,14 @@ local function park(run, used)
   shift(known(run.c), used, 1)
 end
 
+-- How many runs this script parked because their time has come, and whether there may be more of them (0 or 1).
+local promoted, overdue = 0, 0
+
 -- Parks runs whose time has come, a bounded number.
 local function promote()
   write_sorted(data .. 'due')
   local ids = redis.call('ZRANGEBYSCORE', data .. 'due', '-inf', now_ms, 'LIMIT', 0, PROMOTE_MAX)
+  promoted, overdue = promoted + #ids, #ids == PROMOTE_MAX and 1 or 0
   send('ZREM', data .. 'due', ids)
   read_all(ids)
   for _, id in ipairs(ids) do
@@ -80,7 +84,6 @@ local function promote()
     add_due(known(run.c), -1)
     park(run, 0)
   end
-  return #ids
 end
 
 local function take_slot(run)
