@@ -109,8 +109,9 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
   try {
     await joinLimits()
   } catch (error) {
-    // One that ended by itself while it was set up says better why.
-    if (init === null || !isGone(init)) await kill()
+    // One that ended by itself while it was set up says better why, also where it did before it could be looked at.
+    const isOver = initSeen && (init === null || isGone(init))
+    if (!isOver) await kill()
     const { fault } = await exited
     if (fault === null) return { kind: 'failed', reason: `not put under its limits: ${wordsOf(error)}` }
   }
@@ -122,8 +123,8 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
       folder: spec.boundedFolder,
       bounds: folderBounds(spec.resources),
       processes: () => {
-        const pids = spec.cgroup.pids()
-        return pids.length > 0 || init === null ? { pids } : { namespaceOf: init.pid }
+        const grouped = spec.cgroup.pids().length > 0
+        return grouped || init === null ? { groups: spec.cgroup.folders } : { namespaceOf: init.pid }
       },
     }),
   }

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, normalize } from 'node:path'
 
 export type HeldFolder = {
@@ -20,6 +20,8 @@ export type FileCache = {
   prune(unusedMs: number): Promise<number>
 }
 
+/** Agents pass to what they are shown, and cannot list what others were. */
+const BASE_MODE = 0o711
 const FOLDER_MODE = 0o755
 const FILE_MODE = 0o644
 const TOUCH_MS = 600_000
@@ -31,6 +33,7 @@ const TOUCH_MS = 600_000
 export function createFileCache(root: string): FileCache {
   const base = join(root, 'files')
   const touched = new Map<string, number>()
+  let closed: Promise<void> | null = null
 
   async function isThere(folder: string): Promise<boolean> {
     try {
@@ -46,11 +49,21 @@ export function createFileCache(root: string): FileCache {
     return true
   }
 
+  /** Before anything is in it, and one that an older worker left open too. */
+  function closeBase(): Promise<void> {
+    closed ??= mkdir(base, { recursive: true, mode: FOLDER_MODE })
+      .then(() => chmod(base, BASE_MODE))
+      // One that is another user's is that one's to close; one that cannot be made fails what needs it.
+      .catch(() => undefined)
+    return closed
+  }
+
   async function folderOf(files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
     return (await hold(files)).folder
   }
 
   async function hold(files: Readonly<Record<string, string | Uint8Array>>): Promise<HeldFolder> {
+    await closeBase()
     const entries = Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1))
     const folder = join(base, hashOf(entries))
     const keep = async () => {

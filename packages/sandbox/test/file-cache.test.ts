@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -26,6 +26,15 @@ describe('the cache of agent files', () => {
     expect(new Set(folders).size).toBe(1)
     expect(readdirSync(folders[0] ?? '')).toHaveLength(50)
     expect(readdirSync(join(root, 'files')).filter((name) => name.startsWith('.'))).toEqual([])
+  })
+
+  it('can be passed and not listed by others, one that was left open too', async () => {
+    const base = join(place.root, 'open', 'files')
+    mkdirSync(base, { recursive: true })
+    chmodSync(base, 0o755)
+    const folder = await createFileCache(join(place.root, 'open')).folderOf({ a: 'x' })
+    expect(statSync(base).mode & 0o777).toBe(0o711)
+    expect(statSync(folder).mode & 0o777).toBe(0o755)
   })
 
   it.each(['../x', '/x', 'a/../../x', '.', 'a\0b'])('refuses a path outside the folder: %j', async (path) => {

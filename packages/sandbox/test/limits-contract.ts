@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { openCgroups } from '../src/cgroup/open-cgroups.ts'
 import type { Sandbox } from '../src/index.ts'
 import { runKept } from './agent-run.ts'
+import { HIDING } from './hidden-files.ts'
 import {
   eventually,
   living,
@@ -180,6 +181,18 @@ for n in range(150):
         expect(outcome).toMatchObject({ kind: 'failed', failure: { code: 'disk_limit_exceeded', retryable: false } })
         expect(outcome.kind === 'failed' && outcome.failure.message).toContain('nobody received')
       })
+
+      it.skipIf(!existsSync(PYTHON)).each(HIDING)(
+        'ends by files that it hides %s (needs python)',
+        async (title, script) => {
+          const over = workspace(title.replaceAll(' ', '-'))
+          const files = { 'try.py': script }
+          const run = runKept(await start(makeSpec({ command: [PYTHON, '/agent/try.py'], files, ...over })))
+          const outcome = await run.outcome
+          expect(outcome).toMatchObject({ kind: 'failed', failure: { code: 'disk_limit_exceeded', retryable: false } })
+          expect(outcome.kind === 'failed' && outcome.failure.message).toContain('16 MiB')
+        },
+      )
 
       it('may use all it has, and fill and empty it', async () => {
         const script = 'for i in 1 2 3 4 5; do head -c 12M /dev/zero > x; sleep 0.3; rm x; done; touch {1..3000}'

@@ -1,9 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { linkSync, mkdirSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { linkSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { lookAtHeld } from '../src/disk/held-files.ts'
 import { measureFolder } from '../src/disk/measure-folder.ts'
-import { makePlace } from './place.ts'
+import { AGENT, makePlace, makeWorkspace } from './place.ts'
 
 const MIB = 1024 * 1024
 const BOUNDS = { bytes: 64 * MIB, files: 100, names: 100, held: 1_000 }
@@ -41,6 +43,24 @@ describe('the measure of a folder', () => {
     for (let count = 1; count < 50; count += 1) linkSync(join(folder, 'first'), join(folder, String(count)))
     expect(measureFolder(folder, BOUNDS, { pids: [] })).toMatchObject({ files: 1, names: 50 })
     expect(measureFolder(folder, { ...BOUNDS, names: 10 }, { pids: [] })).toMatchObject({ files: 1, names: 11 })
+  })
+
+  it.skipIf(AGENT === null)('counts a deleted folder that a process stands in (needs root)', async () => {
+    const folder = makeWorkspace(join(place.root, 'left'))
+    const { ino } = lstatSync(folder)
+    const child = spawn('/bin/sh', ['-c', 'echo there; read x'], { cwd: folder, ...AGENT })
+    try {
+      await once(child.stdout, 'data')
+      const found: number[] = []
+      const look = () => lookAtHeld({ pids: [child.pid ?? 0] }, 1_000, undefined, (one) => found.push(one.ino))
+      look()
+      expect(found).toEqual([])
+      execFileSync('/bin/rmdir', [folder])
+      look()
+      expect(found).toEqual([ino])
+    } finally {
+      child.kill('SIGKILL')
+    }
   })
 
   it('stops where a sandbox holds more files than may be looked at', () => {

@@ -12,6 +12,8 @@ export type CgroupReport = { readonly memoryKills: number }
 
 /** The control group of one attempt, in every tree that bounds it. */
 export type AttemptCgroup = {
+  /** Its folder in each tree, to read `pidsBelow` from in another thread. */
+  readonly folders: readonly string[]
   /** Puts a process, and whatever it starts from now on, under the limits. Rejects when the kernel refuses. */
   join(pid: number): Promise<void>
   /** The host's numbers of the processes in it. */
@@ -46,6 +48,7 @@ export function attemptCgroup(folders: readonly string[], memoryFolder: string |
   }
 
   return {
+    folders,
     pids,
     async join(pid) {
       // One after another: the first waits for the kernel, which the others then need not.

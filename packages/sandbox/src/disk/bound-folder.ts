@@ -2,7 +2,8 @@ import type { Resources } from '@muster/contracts'
 import type { LimitBreach, SandboxProcess } from '../sandbox.ts'
 import { meterFolder } from './folder-meter.ts'
 import { heldBytes } from './held-bytes.ts'
-import type { FolderBounds, FolderSize, SandboxPids } from './measure-folder.ts'
+import type { FolderBounds, FolderSize } from './measure-folder.ts'
+import type { SandboxPids } from './sandbox-pids.ts'
 
 export type FolderBound = {
   readonly folder: string
@@ -104,7 +105,7 @@ function breachOf(size: FolderSize, bytes: number, bounds: FolderBounds): LimitB
   if (bytes > bounds.bytes) {
     return {
       resource: 'disk',
-      detail: `with files that were sent in messages and that nobody received it may hold more than the limit of ${bounds.bytes / MIB} MiB`,
+      detail: `with files that cannot be seen, as in messages that nobody received, it may hold more than the limit of ${bounds.bytes / MIB} MiB`,
     }
   }
   if (size.names > bounds.names) {

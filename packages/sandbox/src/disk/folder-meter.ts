@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import type { FolderBounds, FolderSize, SandboxPids } from './measure-folder.ts'
+import type { FolderBounds, FolderSize } from './measure-folder.ts'
+import type { SandboxPids } from './sandbox-pids.ts'
 
 export type MeterQuestion = {
   readonly number: number
@@ -7,7 +8,10 @@ export type MeterQuestion = {
   readonly bounds: FolderBounds
   readonly processes: SandboxPids
 }
-export type MeterAnswer = { readonly number: number; readonly size: FolderSize }
+/** `failed` says in words why there is no size. */
+export type MeterAnswer =
+  | { readonly number: number; readonly size: FolderSize }
+  | { readonly number: number; readonly failed: string }
 
 type Pending = { readonly resolve: (size: FolderSize) => void; readonly reject: (error: Error) => void }
 
@@ -15,7 +19,7 @@ const pending = new Map<number, Pending>()
 let thread: Worker | null = null
 let last = 0
 
-/** Measures a folder in a thread of its own, which all of this process share; rejects when that thread breaks. */
+/** Measures a folder in a thread of its own, which all of this process share; rejects when it cannot be measured or that thread breaks. */
 export function meterFolder(folder: string, bounds: FolderBounds, processes: SandboxPids): Promise<FolderSize> {
   const worker = thread ?? startThread()
   last += 1
@@ -28,9 +32,11 @@ export function meterFolder(folder: string, bounds: FolderBounds, processes: San
 
 function startThread(): Worker {
   const worker = new Worker(new URL('./folder-meter-thread.ts', import.meta.url), { execArgv: [] })
-  worker.on('message', ({ number, size }: MeterAnswer) => {
-    pending.get(number)?.resolve(size)
-    pending.delete(number)
+  worker.on('message', (answer: MeterAnswer) => {
+    const asked = pending.get(answer.number)
+    pending.delete(answer.number)
+    if ('size' in answer) asked?.resolve(answer.size)
+    else asked?.reject(new Error(answer.failed))
   })
   const fail = (error: Error) => {
     if (thread === worker) thread = null

@@ -6,6 +6,9 @@ const UNRECEIVED = /^scm_fds:\s*[1-9]/m
 /** A Unix socket that is connected and that nobody has accepted yet has no inode: `Num RefCount Protocol Flags Type St Inode Path`. */
 const UNACCEPTED = /^(?:\S+ ){4}\S+ 02\s+0(?: |$)/m
 
+/** A Unix socket with a name that no file system has, which everybody in its network can reach; a name like `@file` reads the same. */
+const NAMED_IN_NETWORK = /^(?:\S+ +){6}(\d+) @/gm
+
 /** Whether the socket behind this path of `/proc/<pid>/fd` has messages with descriptors in it that nobody received; Linux 5.5 and later tell. */
 export function hasUnreceived(path: string): boolean {
   return UNRECEIVED.test(read(path.replace('/fd/', '/fdinfo/')))
@@ -14,6 +17,11 @@ export function hasUnreceived(path: string): boolean {
 /** Whether a connection to a Unix socket waits to be accepted in the network that this process sees. */
 export function hasUnaccepted(pid: number): boolean {
   return UNACCEPTED.test(read(`/proc/${pid}/net/unix`))
+}
+
+/** The inodes of the sockets with names of their own in the network that this process sees, those accepted by way of such a name included. */
+export function namedInNetwork(pid: number): ReadonlySet<string> {
+  return new Set([...read(`/proc/${pid}/net/unix`).matchAll(NAMED_IN_NETWORK)].map(([, inode = '']) => inode))
 }
 
 /** Whether a listening socket tells of what was sent to it before it accepted. */

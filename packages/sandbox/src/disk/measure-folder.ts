@@ -1,6 +1,8 @@
-import { type Dir, lstatSync, opendirSync, readdirSync, readlinkSync, type Stats, statfsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { hasUnaccepted, hasUnreceived, listenersTell } from './in-flight.ts'
+import { type Dir, lstatSync, opendirSync, type Stats, statfsSync } from 'node:fs'
+import { attempt } from './attempt.ts'
+import { lookAtHeld } from './held-files.ts'
+import type { SandboxPids } from './sandbox-pids.ts'
+import { createTally, type Tally } from './tally.ts'
 
 export type FolderBounds = {
   readonly bytes: number
@@ -13,133 +15,113 @@ export type FolderBounds = {
 export type FolderSize = FolderBounds & {
   /** Something lies at the end of a path longer than the kernel takes, where it cannot be measured. */
   readonly tooDeep: boolean
-  /** A process of the sandbox was sent descriptors that nobody received yet: what is held by these alone cannot be seen. */
-  readonly inFlight: boolean
+  /** The sandbox may hold files where they cannot be seen, as in messages that nobody received yet. */
+  readonly unseen: boolean
   /** Room left on the disk that the folder is on. */
   readonly freeBytes: number
 }
-/** The processes of a sandbox: by their numbers, or as all of the pid namespace that one of them is in. */
-export type SandboxPids = { readonly pids: readonly number[] } | { readonly namespaceOf: number }
 
-const BLOCK_BYTES = 512
 const ENTRIES_AT_ONCE = 256
 /** As the kernel counts, the NUL at the end included. */
 const PATH_BYTES_MAX = 4_096
+/** How often folders that changed are looked at again while files go on coming up that were moved there. */
+const AGAIN_MAX = 8
 /** One character a byte. */
 const BYTES = 'latin1'
 const SLASH = Buffer.from('/')
-const ROOT = 0
-const DELETED = / \(deleted\)$/
-const SOCKET = /^socket:/
-/** The kinds of file system (tmpfs, ramfs, hugetlbfs) whose files lie in memory and count as such. */
-const IN_MEMORY: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6, 0x9584_58f6])
 
 /**
  * What a folder takes of its disk: the blocks of everything below it, and of files outside of memory that are deleted and
  * still held by a process of the sandbox. Stops as soon as a bound is passed, so that it never takes longer than those on names and
- * held files let it; what vanishes meanwhile counts as nothing. Names are bytes, since an agent may use some that are no text. The number of a
- * device says nothing: an overlay gives files another than their folder, and an agent may make parts of some disks that have their own.
- * Synchronous: not for the main thread.
+ * held files let it; what vanishes meanwhile counts as nothing, and what is moved counts wherever it was moved to. Names are bytes, since
+ * an agent may use some that are no text. The number of a device says nothing: an overlay gives files another than their folder, and an
+ * agent may make parts of some disks that have their own. Synchronous: not for the main thread.
  */
 export function measureFolder(folder: string, bounds: FolderBounds, processes: SandboxPids): FolderSize {
-  const linked = new Set<string>()
-  let bytes = 0
-  let files = 0
-  let names = 0
-  let held = 0
-  let tooDeep = false
-  let inFlight = false
-  const isWithin = () =>
-    bytes <= bounds.bytes && files <= bounds.files && names <= bounds.names && held <= bounds.held && !tooDeep
-
-  function add(found: Stats): void {
-    if (found.nlink > 1 && !found.isDirectory()) {
-      const identity = `${found.dev}/${found.ino}`
-      if (linked.has(identity)) return
-      linked.add(identity)
-    }
-    bytes += found.blocks * BLOCK_BYTES
-    files += 1
-  }
-
+  const tally = createTally()
+  const { names, tooDeep, settled } = walk(folder, bounds, tally)
+  const isWithin = tally.bytes <= bounds.bytes && tally.files <= bounds.files && names <= bounds.names && !tooDeep
   const device = attempt(() => lstatSync(folder))?.dev
-  const waiting = [Buffer.from(folder)]
-  for (let at = waiting.pop(); at !== undefined && isWithin(); at = waiting.pop()) {
-    const here = at
-    const listing = attempt(() => opendirSync(here, { bufferSize: ENTRIES_AT_ONCE, encoding: BYTES }))
-    if (listing === null) continue
-    for (let entry = read(listing); entry !== null && isWithin(); entry = read(listing)) {
-      const path = Buffer.concat([here, SLASH, Buffer.from(entry.name, BYTES)])
-      names += 1
-      tooDeep ||= path.length >= PATH_BYTES_MAX
-      const found = tooDeep ? null : attempt(() => lstatSync(path))
-      if (found === null) continue
-      add(found)
-      if (found.isDirectory()) waiting.push(path)
-    }
-    listing.closeSync()
-  }
-  for (const [index, pid] of pidsOf(processes).entries()) {
-    if (index === 0 && !listenersTell()) inFlight = hasUnaccepted(pid)
-    const paths = heldFiles(pid)
-    held += paths.length
-    if (!isWithin()) break
-    for (const path of paths) {
-      const target = attempt(() => readlinkSync(path)) ?? ''
-      inFlight ||= SOCKET.test(target) && hasUnreceived(path)
-      if (!DELETED.test(target)) continue
-      const found = attempt(() => statSync(path))
-      // What root owns is the host's: a program of its that was replaced meanwhile.
-      if (found?.nlink !== 0 || found.uid === ROOT || (found.dev !== device && isInMemory(path))) continue
-      const identity = `${found.dev}/${found.ino}`
-      if (linked.has(identity)) continue
-      linked.add(identity)
-      add(found)
-    }
-  }
+  // After the walk, which an agent can see begin: what it starts then is looked at too.
+  const { held, unseen } = isWithin
+    ? lookAtHeld(processes, bounds.held, device, (found) => void tally.add(found))
+    : { held: 0, unseen: false }
   const { bfree, bsize } = statfsSync(folder)
-  return { bytes, files, names, held, tooDeep, inFlight, freeBytes: bfree * bsize }
-}
-
-function pidsOf(processes: SandboxPids): readonly number[] {
-  if ('pids' in processes) return processes.pids
-  const namespaceOf = (pid: number) => attempt(() => readlinkSync(`/proc/${pid}/ns/pid`))
-  const wanted = namespaceOf(processes.namespaceOf)
-  if (wanted === null || wanted === namespaceOf(process.pid)) return []
-  return readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => pid > 0 && namespaceOf(pid) === wanted)
-}
-
-/** The files that a process holds open or has in its memory. Where its first thread has ended, the others still have them. */
-function heldFiles(pid: number): string[] {
-  const held = heldBy(pid)
-  if (held.length > 0) return held
-  for (const thread of attempt(() => readdirSync(`/proc/${pid}/task`)) ?? []) {
-    const others = heldBy(Number(thread))
-    if (others.length > 0) return others
+  return {
+    bytes: tally.bytes,
+    files: tally.files,
+    names,
+    held,
+    tooDeep,
+    unseen: unseen || !settled,
+    freeBytes: bfree * bsize,
   }
-  return []
 }
 
-function heldBy(pid: number): string[] {
-  return ['fd', 'map_files'].flatMap((kind) => {
-    const folder = `/proc/${pid}/${kind}`
-    return (attempt(() => readdirSync(folder)) ?? []).map((name) => join(folder, name))
+/** `settled` unless files went on coming up that were moved to where was looked already. */
+type Walk = { readonly names: number; readonly tooDeep: boolean; readonly settled: boolean }
+type Folder = { readonly path: Buffer; readonly changedMs: number }
+
+function walk(folder: string, bounds: FolderBounds, tally: Tally): Walk {
+  const begunMs = Date.now()
+  const walked = new Map<string, Folder>()
+  const waiting: Folder[] = []
+  let names = 0
+  let tooDeep = false
+  let moved = false
+  let left = Number.POSITIVE_INFINITY
+  const isWithin = () => tally.bytes <= bounds.bytes && tally.files <= bounds.files && names <= bounds.names && !tooDeep
+
+  /** Looks into a folder unless it is as it was. */
+  function expect(path: Buffer, found: Stats): void {
+    const identity = Number.isSafeInteger(found.ino) ? `${found.dev}/${found.ino}` : path.toString(BYTES)
+    if (walked.get(identity)?.changedMs === found.ctimeMs) return
+    const one = { path, changedMs: found.ctimeMs }
+    walked.set(identity, one)
+    waiting.push(one)
+  }
+
+  function take(count: (path: Buffer, found: Stats | null) => void): void {
+    for (let at = waiting.pop(); at !== undefined && left > 0 && isWithin(); at = waiting.pop()) {
+      const here = at.path
+      const listing = attempt(() => opendirSync(here, { bufferSize: ENTRIES_AT_ONCE, encoding: BYTES }))
+      if (listing === null) continue
+      for (let entry = read(listing); entry !== null && left > 0 && isWithin(); entry = read(listing)) {
+        left -= 1
+        const path = Buffer.concat([here, SLASH, Buffer.from(entry.name, BYTES)])
+        tooDeep ||= path.length >= PATH_BYTES_MAX
+        count(path, tooDeep ? null : attempt(() => lstatSync(path)))
+      }
+      listing.closeSync()
+    }
+  }
+
+  const first = attempt(() => lstatSync(folder))
+  if (first !== null) expect(Buffer.from(folder), first)
+  take((path, found) => {
+    names += 1
+    if (found === null) return
+    tally.add(found)
+    if (found.isDirectory()) expect(path, found)
   })
-}
-
-function isInMemory(path: string): boolean {
-  const found = attempt(() => statfsSync(path))
-  return found !== null && IN_MEMORY.has(found.type >>> 0)
+  // What was moved into a folder after it was read is found there: the kernel notes the change, and no agent can take that back. What was
+  // made since counts the next time. No more is read again than may have been there.
+  left = bounds.names
+  for (let again = 0; again < AGAIN_MAX && left > 0 && isWithin() && (again === 0 || moved); again += 1) {
+    moved = false
+    for (const { path } of [...walked.values()]) {
+      const now = attempt(() => lstatSync(path))
+      if (now?.isDirectory()) expect(path, now)
+      take((below, found) => {
+        if (found?.isDirectory()) expect(below, found)
+        if (found === null || found.birthtimeMs >= begunMs || tally.has(found)) return
+        moved = true
+        names += 1
+        tally.add(found)
+      })
+    }
+  }
+  return { names, tooDeep, settled: !moved && left > 0 }
 }
 
 const read = (listing: Dir) => attempt(() => listing.readSync())
-
-function attempt<T>(call: () => T): T | null {
-  try {
-    return call()
-  } catch {
-    return null
-  }
-}

@@ -89,9 +89,9 @@ export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
       folder,
       bounds: folderBounds(spec.resources),
       processes: () => {
-        const pids = parts.cgroup.pids()
-        const inside = pids.length > 0 ? undefined : findSandboxes(selector).find((one) => one.pid !== child.pid)
-        return inside === undefined ? { pids } : { namespaceOf: inside.pid }
+        const grouped = parts.cgroup.pids().length > 0
+        const inside = grouped ? undefined : findSandboxes(selector).find((one) => one.pid !== child.pid)
+        return inside === undefined ? { groups: parts.cgroup.folders } : { namespaceOf: inside.pid }
       },
     }),
   }

@@ -1,7 +1,7 @@
 import type { SyscallName } from './syscall-numbers.ts'
 
-/** `EPERM`: forbidden here. `ENOSYS` and `EOPNOTSUPP`: not there, for calls that programs try and do without. */
-export type DenialError = 'EPERM' | 'ENOSYS' | 'EOPNOTSUPP' | 'EAFNOSUPPORT'
+/** `EPERM`: forbidden here. `ENOSYS`, `EOPNOTSUPP` and `EINVAL`: not there, for calls that programs try and do without. */
+export type DenialError = 'EPERM' | 'ENOSYS' | 'EOPNOTSUPP' | 'EINVAL' | 'EAFNOSUPPORT'
 
 /** Only the low 32 bits of an argument are looked at: the kernel itself takes no more of those named here. */
 export type ArgumentTest =
@@ -21,8 +21,9 @@ export type Denial = {
 const NEW_NAMESPACES = 0x7e02_0000
 const NEW_TIME_NAMESPACE = 0x80
 
-/** A thread with a table of descriptors of its own would hold files where the measure of its disk does not look. */
+/** A thread with a table of descriptors or a current folder of its own would hold files where the measure of its disk does not look. */
 const OWN_FILES = 0x400
+const OWN_FOLDER = 0x200
 const NEW_THREAD = 0x1_0000
 const CLOSE_RANGE_UNSHARE = 2
 
@@ -31,6 +32,9 @@ const CLOSE_RANGE_UNSHARE = 2
  * out of its project's quota, and the three that give a file room without writing it.
  */
 const IOCTLS = [0x5412, 0x541c, 0x5423, 0x401c_5820, 0x4008_6602, 0x4030_5828, 0x4030_582a, 0x4030_5839]
+
+/** To wait for a lock that belongs to an open file: two such waits for each other never end, and hold a file that nothing else holds any more. */
+const WAIT_FOR_LOCK_OF_FILE = 38
 
 const ADDRESS_FAMILIES_MAX = 46
 /** Unix, internet of both versions, and the kernel's routing messages, which programs read the interfaces from. */
@@ -60,11 +64,13 @@ export const DENIED_SYSCALLS: readonly Denial[] = [
   { error: 'ENOSYS', calls: ['io_setup'] },
   // It takes a disk faster than anybody can measure: C libraries then write, which takes its time.
   { error: 'EOPNOTSUPP', calls: ['fallocate'] },
+  // A set of rules holds files that nothing else holds any more; programs that close themselves in do without on older kernels.
+  { error: 'EOPNOTSUPP', calls: ['landlock_create_ruleset', 'landlock_add_rule', 'landlock_restrict_self'] },
   { error: 'EPERM', calls: ['setns'] },
   {
     error: 'EPERM',
     calls: ['unshare'],
-    when: [{ index: 0, kind: 'has_any_bit', bits: NEW_NAMESPACES | NEW_TIME_NAMESPACE | OWN_FILES }],
+    when: [{ index: 0, kind: 'has_any_bit', bits: NEW_NAMESPACES | NEW_TIME_NAMESPACE | OWN_FILES | OWN_FOLDER }],
   },
   {
     error: 'EPERM',
@@ -72,11 +78,14 @@ export const DENIED_SYSCALLS: readonly Denial[] = [
     when: [
       { index: 0, kind: 'has_any_bit', bits: NEW_NAMESPACES },
       { index: 0, kind: 'has_of_mask', mask: NEW_THREAD | OWN_FILES, bits: NEW_THREAD },
+      { index: 0, kind: 'has_of_mask', mask: NEW_THREAD | OWN_FOLDER, bits: NEW_THREAD },
     ],
   },
   { error: 'ENOSYS', calls: ['close_range'], when: [{ index: 2, kind: 'has_any_bit', bits: CLOSE_RANGE_UNSHARE }] },
   // Its flags lie in memory, where a filter cannot look: C libraries then fall back on clone.
   { error: 'ENOSYS', calls: ['clone3'] },
+  // As from a kernel that does not know them; the older kinds of locks go with their process or descriptor.
+  { error: 'EINVAL', calls: ['fcntl'], when: [{ index: 1, kind: 'is_one_of', values: [WAIT_FOR_LOCK_OF_FILE] }] },
   { error: 'EPERM', calls: ['ioctl'], when: [{ index: 1, kind: 'is_one_of', values: IOCTLS }] },
   {
     error: 'EAFNOSUPPORT',

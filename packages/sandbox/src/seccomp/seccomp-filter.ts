@@ -32,10 +32,13 @@ const X32_NUMBERS = 0x4000_0000
 
 const ARCHITECTURES = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const satisfies Record<FilteredArchitecture, number>
 /** The numbers that the kernel answers, the same on both architectures. */
-export const ERROR_NUMBERS = { EPERM: 1, ENOSYS: 38, EOPNOTSUPP: 95, EAFNOSUPPORT: 97 } as const satisfies Record<
-  DenialError,
-  number
->
+export const ERROR_NUMBERS = {
+  EPERM: 1,
+  EINVAL: 22,
+  ENOSYS: 38,
+  EOPNOTSUPP: 95,
+  EAFNOSUPPORT: 97,
+} as const satisfies Record<DenialError, number>
 
 /** The architecture of this process, if a filter can be made for it. */
 export function filteredArchitecture(name: string = process.arch): FilteredArchitecture | null {
