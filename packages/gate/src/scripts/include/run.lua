@@ -69,10 +69,8 @@ local function park(run, used)
   shift(known(run.c), used, 1)
 end
 
--- How many runs this script parked because their time has come, and whether there may be more of them (0 or 1).
+-- Parks runs whose time has come, a bounded number. Told are how many this script parked so, and whether there may be more (0 or 1).
 local promoted, overdue = 0, 0
-
--- Parks runs whose time has come, a bounded number.
 local function promote()
   write_sorted(data .. 'due')
   local ids = redis.call('ZRANGEBYSCORE', data .. 'due', '-inf', now_ms, 'LIMIT', 0, PROMOTE_MAX)
