@@ -1,6 +1,5 @@
 import { realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { isAgentsUser } from './sandbox-user.ts'
 
 const OTHERS_PASS = 0o001
 
@@ -14,7 +13,7 @@ export async function blockedAt(path: string): Promise<string | null> {
   for (let at = await realpath(path); at !== '/'; at = dirname(at)) way.unshift(at)
   for (const at of way) {
     const found = await stat(at)
-    if (found.isDirectory() && !isAgentsUser(found.uid) && (found.mode & OTHERS_PASS) === 0) return at
+    if (found.isDirectory() && (found.mode & OTHERS_PASS) === 0) return at
   }
   return null
 }

@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process'
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs'
+import { closeSync, constants, openSync, rmSync, unlinkSync } from 'node:fs'
 import { mkdir, mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { removeAbandoned } from './remove-abandoned.ts'
+import { runCommand } from './run-command.ts'
 
 export type PipeEnds = { readonly read: number; readonly write: number }
 
@@ -17,6 +16,12 @@ const PREFIX = 'pipes-'
 const MADE = 192
 /** Everybody may open what is its own by name, as `/dev/stdout`; the folder keeps others out. */
 const MODE = '666'
+
+/** Those that this process made, for its end; what a killed one leaves is removed days later. */
+const folders = new Set<string>()
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
 
 /**
  * Pipes of the kernel's for what agents read and write. What Node makes for a child are sockets, over which an agent can send descriptors:
@@ -32,7 +37,9 @@ export function createPipes(root: string): Pipes {
   async function makeFolder(): Promise<string> {
     await mkdir(root, { recursive: true, mode: 0o755 })
     await removeAbandoned(root, PREFIX)
-    return await mkdtemp(join(root, PREFIX))
+    const made = await mkdtemp(join(root, PREFIX))
+    folders.add(made)
+    return made
   }
 
   async function make(): Promise<void> {
@@ -40,7 +47,7 @@ export function createPipes(root: string): Pipes {
     try {
       const within = await folder
       const made = Array.from({ length: MADE }, () => join(within, String(++last)))
-      await promisify(execFile)('mkfifo', ['-m', MODE, ...made])
+      await runCommand('mkfifo', ['-m', MODE, ...made])
       names.push(...made)
     } catch (error) {
       // It may have been deleted with all that was in it.

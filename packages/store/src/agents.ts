@@ -57,7 +57,7 @@ const UPDATE = {
 }
 const DELETE = {
   name: 'delete_agent',
-  text: `UPDATE agents a SET deleted_at = now(), updated_at = now(), config_version = nextval('config_version'), configured_at = clock_timestamp() FROM workspaces w WHERE a.id = $1 AND w.id = a.workspace_id
+  text: `UPDATE agents a SET deleted_at = now(), updated_at = now() FROM workspaces w WHERE a.id = $1 AND w.id = a.workspace_id
       AND NOT EXISTS (SELECT FROM runs r WHERE r.status = 'queued' AND r.agent_id = $1
         AND r.job_name >= (w.key || '/' || a.key || '/') COLLATE "C" AND r.job_name < (w.key || '/' || a.key || '0') COLLATE "C")
       AND NOT EXISTS (SELECT FROM runs WHERE agent_id = $1 AND status IN ('running', 'waiting'))
@@ -74,9 +74,15 @@ const ACCEPTING = {
 }
 const RESTORE = {
   name: 'restore_agent',
-  text: `UPDATE agents a SET deleted_at = NULL, updated_at = now(), config_version = nextval('config_version'), configured_at = clock_timestamp()
+  text: `UPDATE agents a SET deleted_at = NULL, updated_at = now()
     WHERE a.id = $1 AND EXISTS (SELECT FROM runs WHERE agent_id = $1 AND status IN ('queued', 'running', 'waiting'))
       AND NOT EXISTS (SELECT FROM agents o WHERE o.workspace_id = a.workspace_id AND o.key = a.key AND o.deleted_at IS NULL) RETURNING a.id`,
+  row: z.object({ id: z.string() }),
+}
+/** Nobody may have been told while it could still come back: a paused agent's runs would have started. */
+const UNCONFIGURE = {
+  name: 'unconfigure_agent',
+  text: `UPDATE agents SET config_version = nextval('config_version'), configured_at = clock_timestamp() WHERE id = $1 AND deleted_at IS NOT NULL RETURNING id`,
   row: z.object({ id: z.string() }),
 }
 
@@ -153,7 +159,9 @@ export async function deleteAgent(
   const { now } = await executeOne(pool, NOW, [])
   const deadline = performance.now() + ACCEPTS_MS_MAX
   while ((await executeOne(pool, ACCEPTING, [now])).n > 0 && performance.now() < deadline) await sleep(ASK_AGAIN_MS)
-  return (await execute(pool, RESTORE, [marked.id])).length > 0 ? 'busy' : 'deleted'
+  if ((await execute(pool, RESTORE, [marked.id])).length > 0) return 'busy'
+  await execute(pool, UNCONFIGURE, [marked.id])
+  return 'deleted'
 }
 
 /** An agent that is not deleted, by id or key. */

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
+import { attempt } from './attempt.ts'
 
 /** What the kernel says of a Unix socket with messages in it that carry descriptors. */
 const UNRECEIVED = /^scm_fds:\s*[1-9]/m
 /** A Unix socket that is connected and that nobody has accepted yet has no inode: `Num RefCount Protocol Flags Type St Inode Path`. */
 const UNACCEPTED = /^(?:\S+ ){4}\S+ 02\s+0(?: |$)/m
-
 /** A Unix socket with a name that no file system has, which everybody in its network can reach; a name like `@file` reads the same. */
 const NAMED_IN_NETWORK = /^(?:\S+ +){6}(\d+) @/gm
 
@@ -41,10 +41,4 @@ function isSince(kernel: string, major: number, minor: number): boolean {
   return is > major || (is === major && isMinor >= minor)
 }
 
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch {
-    return ''
-  }
-}
+const read = (path: string): string => attempt(() => readFileSync(path, 'latin1')) ?? ''

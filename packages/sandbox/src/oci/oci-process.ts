@@ -8,10 +8,10 @@ import { findSandboxes } from '../find-sandboxes.ts'
 import { killGroup } from '../kill-group.ts'
 import { memoryBreach } from '../memory-breach.ts'
 import { openGate } from '../open-gate.ts'
+import { runCommand } from '../run-command.ts'
 import type { ConfirmStart, SandboxExit, SandboxProcess, SandboxSpec, StartOutcome } from '../sandbox.ts'
 import type { Child } from '../spawn-child.ts'
 import { createStdinWriter } from '../stdin-writer.ts'
-import { runCommand } from './run-command.ts'
 
 export type OciContainer = {
   readonly id: string
