@@ -51,7 +51,7 @@ test('a job that is delivered again joins the execution in progress, also of a r
   await worker.drain()
 })
 
-test('a worker that was declared dead takes no job before it is registered anew', async () => {
+test('a worker that was declared dead takes no job, but one that is on its way, before it is registered anew', async () => {
   const worker = await fleet.worker({ MUSTER_POOLS: 'bubblewrap:2' })
   const { pool } = fleet.database
   await pool.query(`
@@ -60,14 +60,14 @@ test('a worker that was declared dead takes no job before it is registered anew'
   await using blocker = await openTransaction(fleet.databaseUrl, 'SELECT pg_advisory_xact_lock(99)')
   await pool.query(`UPDATE nodes SET status = 'inactive' WHERE id = $1`, [worker.nodeId])
   await blocked('INSERT INTO nodes', 'the registration to wait')
-  await queue().add('stray', { run_id: 'run_01arz3ndektsv4rrffq69g5fav', admission: 1 })
-  const { run } = await fleet.submit({ agent: 'shell', message: 'echo after' })
-  await fleet.offered()
-  const taken = async () => (await queue().getWaitingCount()) === 0 || undefined
-  await expect(until(taken, { deadlineMs: 500 })).rejects.toThrow()
+  const stray = { run_id: 'run_01arz3ndektsv4rrffq69g5fav', admission: 1 }
+  for (const name of ['on its way', 'second', 'third']) await queue().add(name, stray)
+  const taken = (left: number) => until(async () => (await queue().getWaitingCount()) <= left, { deadlineMs: 1000 })
+  await expect(taken(1)).rejects.toThrow()
   await blocker.commit()
+  const { run } = await fleet.submit({ agent: 'shell', message: 'echo after' })
   expect(await fleet.run(run.id, 'succeeded', 'failed')).toMatchObject({ output: 'after' })
-  await until(taken)
+  await taken(0)
   await pool.query('DROP TRIGGER wait_here ON nodes')
   await worker.drain()
 })
