@@ -20,7 +20,7 @@ const COMMANDS = sized({ test: 1500, prove: 5000 })
 const TENANTS = sized({ test: 8, prove: 50 })
 const AWAY_MS = sized({ test: 4000, prove: 10_000 })
 
-test(
+test.concurrent(
   'with workers, gateway, Redis and Postgres failing under load, every accepted command still ends exactly once and nothing leaks',
   async () => {
     const random = randomFrom(seed())
@@ -77,7 +77,7 @@ test(
   sized({ test: 300_000, prove: 1_500_000 }),
 )
 
-test('a class at its limit stays at it and a paused class stays paused across FLUSHALL, and no running run is disturbed', async () => {
+test.concurrent('a class at its limit stays at it and a paused class stays paused across FLUSHALL, and no running run is disturbed', async () => {
   await using redis = await createRedis()
   await using fleet = await startFleet({ workers: 2, slots: 4, redisUrl: redis.url })
   const books = new Books(fleet.facts()?.database_url ?? '')

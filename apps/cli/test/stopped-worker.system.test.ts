@@ -22,19 +22,19 @@ test('a worker stopped past its beat and resumed writes nothing into the folder 
     const folder = join(await sessionsRoot(fleet.home), 'sessions', run.session_id)
     const lines = async () => (await readFile(join(folder, 'lines'), 'utf8').catch(() => '')).trim().split('\n')
     const first = await until(async () => ((await lines()).length > 3 ? (await held())[0] : undefined), {
-      deadlineMs: 15_000,
+      deadlineMs: 30_000,
       what: 'the first attempt to write',
     })
     process.kill(first.pid, 'SIGSTOP')
     const second = await until(async () => (await held()).find((now) => now.number > first.number), {
-      deadlineMs: 15_000,
+      deadlineMs: 30_000,
       what: 'the next attempt',
     })
     expect(second.pid).not.toBe(first.pid)
     const [writer] = (await lines())[0]?.split(' ') ?? []
     const firstLines = async () => (await lines()).filter((line) => line.startsWith(writer ?? '?')).length
     await until(async () => ((await lines()).some((line) => !line.startsWith(writer ?? '?')) ? true : undefined), {
-      deadlineMs: 10_000,
+      deadlineMs: 30_000,
       what: 'the next attempt to write',
     })
     const written = await firstLines()
@@ -52,11 +52,11 @@ test('a worker stopped past its beat and resumed writes nothing into the folder 
         )
         return nodes[0]?.n === 1 ? true : undefined
       },
-      { deadlineMs: 10_000, what: 'the resumed worker to register anew' },
+      { deadlineMs: 30_000, what: 'the resumed worker to register anew' },
     )
     await fleet.client.post(`/v1/runs/${run.id}/cancel`)
     await until(async () => ((await books.unfinished()) === 0 ? true : undefined), {
-      deadlineMs: 15_000,
+      deadlineMs: 30_000,
       what: 'the run to end',
     })
     expect(await firstLines()).toBe(written)
