@@ -1,9 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { backlogPage, backlogSince, expireRuns, makeDue, namedSince } from '../src/index.ts'
+import {
+  backlogPage,
+  backlogSince,
+  createAgent,
+  createWorkspace,
+  expireRuns,
+  makeDue,
+  namedSince,
+} from '../src/index.ts'
 import { openRoad, type Road, succeeded } from './road-fixture.ts'
 
 const FLOOD = 100
 const PAGE = 10
+const OTHER_CLASS = `cls_${'1'.repeat(32)}`
 
 let road: Road
 beforeAll(async () => {
@@ -39,12 +48,34 @@ test('a run whose session waits for its time joins before runs that need no orde
   expect(n).toBe(FLOOD)
 })
 
+test('a run whose session waits for its time joins with the first, however many another tenant has due and for longer', async () => {
+  const sessions = Array.from({ length: FLOOD }, (_, n) => ({ session_key: `s${n}`, delay_ms: 3_600_000 }))
+  const many = (await road.accept(...sessions)).map((verdict) => verdict.run_id)
+  const { resource: other } = await createWorkspace(road.database, { key: 'other' })
+  const { resource: agent } = await createAgent(road.database, other.id, {
+    key: 'echo',
+    config: { runner: 'process', command: ['true'] },
+  })
+  const others = { workspace_id: other.id, agent_id: agent.id, job_name: 'other/echo/main', class_key: OTHER_CLASS }
+  const few = (await road.accept(...sessions.slice(0, 2).map((session) => ({ ...session, ...others })))).map(
+    (verdict) => verdict.run_id,
+  )
+  await past('not_before', 60, many)
+  await past('not_before', 1, few)
+  const { offers, taken } = await makeDue(road.database.pool, PAGE)
+  expect(taken).toBe(PAGE)
+  expect(offers.map((offer) => offer.runId)).toEqual(expect.arrayContaining(few))
+  let joined = taken
+  for (let last = taken; last === PAGE; joined += last) last = (await makeDue(road.database.pool, PAGE)).taken
+  expect(joined).toBe(FLOOD + few.length)
+})
+
 test('neither the runs of sessions nor the others are sorted or searched for what is due, or expired', async () => {
   const client = await road.database.pool.connect()
   try {
     await client.query('SET enable_seqscan = off')
     for (const [index, rest] of [
-      ['runs_scheduled', 'scheduled AND not_before <= now() ORDER BY not_before'],
+      ['runs_scheduled', 'scheduled AND not_before <= now() ORDER BY not_before, run_order'],
       ['runs_expires_at', 'started_at IS NULL AND expires_at <= now() ORDER BY expires_at'],
     ])
       for (const half of [0, 1]) {

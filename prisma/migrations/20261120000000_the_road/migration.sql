@@ -213,7 +213,10 @@ CREATE INDEX runs_lane ON runs (status, job_name, id) WITH (deduplicate_items = 
 -- scheduled runs too, which have no place in the session's order yet: they keep the session from being removed
 CREATE INDEX runs_session_queue ON runs (session_id, session_order) WHERE status = 'queued' AND session_id IS NOT NULL;
 -- The runs of sessions and the others apart, each by time: what is due of the one is found without a look at the other.
-CREATE INDEX runs_scheduled ON runs (((session_id IS NULL)::integer), not_before) WHERE status = 'queued' AND scheduled;
+CREATE INDEX runs_scheduled ON runs (((session_id IS NULL)::integer), not_before, run_order) WHERE status = 'queued' AND scheduled;
+-- Those of sessions by tenant too, for when more are due than can join at once.
+CREATE INDEX runs_scheduled_tenant ON runs (workspace_id, not_before, run_order)
+WHERE status = 'queued' AND scheduled AND session_id IS NOT NULL;
 CREATE INDEX runs_expires_at ON runs (((session_id IS NULL)::integer), expires_at)
 WHERE status = 'queued' AND expires_at IS NOT NULL AND started_at IS NULL;
 CREATE INDEX runs_held ON runs (node_id) WHERE status IN ('running', 'waiting');

@@ -107,6 +107,33 @@ BEGIN
   RETURN move_runs(v_items);
 END $$;
 
+-- Runs of sessions whose time has come, at most `p_limit`, the longest due first. Where there are more, each tenant's first come before any
+-- tenant's second, and so on: what one has due by the thousand keeps nobody else waiting.
+CREATE FUNCTION due_in_sessions(p_limit integer) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+  v_ids text[];
+BEGIN
+  v_ids := ARRAY(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.scheduled AND (r.session_id IS NULL)::integer = 0
+    AND r.not_before <= now() ORDER BY r.not_before, r.run_order LIMIT p_limit);
+  IF cardinality(v_ids) < p_limit THEN
+    RETURN v_ids;
+  END IF;
+  RETURN ARRAY(
+    -- from one tenant to the next, without a look at what each has
+    WITH RECURSIVE tenants (id) AS (
+      SELECT min(r.workspace_id) FROM runs r WHERE r.status = 'queued' AND r.scheduled AND r.session_id IS NOT NULL
+      UNION ALL
+      SELECT (SELECT min(r.workspace_id) FROM runs r
+        WHERE r.status = 'queued' AND r.scheduled AND r.session_id IS NOT NULL AND r.workspace_id > t.id)
+      FROM tenants t WHERE t.id IS NOT NULL
+    )
+    SELECT d.id FROM tenants t CROSS JOIN LATERAL (
+      SELECT r.id, r.not_before, row_number() OVER (ORDER BY r.not_before, r.run_order) AS place FROM runs r
+      WHERE r.status = 'queued' AND r.scheduled AND r.session_id IS NOT NULL AND r.workspace_id = t.id AND r.not_before <= now()
+      ORDER BY r.not_before, r.run_order LIMIT p_limit
+    ) d ORDER BY d.place, d.not_before LIMIT p_limit);
+END $$;
+
 -- Runs whose time has come, at most `p_limit`: their tasks are pending from now on, and those of a session join its order now. These first,
 -- since they cannot start before; the gate lets the others start without being told.
 -- Answers {taken: how many had come due, offers: [offer]}.
@@ -115,10 +142,9 @@ DECLARE
   v_ids text[];
   v_idle text[];
 BEGIN
-  v_ids := ARRAY(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.scheduled AND (r.session_id IS NULL)::integer = 0
-    AND r.not_before <= now() ORDER BY r.not_before LIMIT p_limit);
+  v_ids := due_in_sessions(p_limit);
   v_ids := v_ids || ARRAY(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.scheduled AND (r.session_id IS NULL)::integer = 1
-    AND r.not_before <= now() ORDER BY r.not_before LIMIT p_limit - cardinality(v_ids));
+    AND r.not_before <= now() ORDER BY r.not_before, r.run_order LIMIT p_limit - cardinality(v_ids));
   IF v_ids = '{}' THEN
     RETURN '{"taken": 0, "offers": []}';
   END IF;
