@@ -14,6 +14,7 @@ import { AcceptedOffers } from './accepted-offers.ts'
 import { acceptedView } from './accepted-view.ts'
 import type { EngineContext } from './engine-context.ts'
 import { FleetHolds } from './fleet-holds.ts'
+import { KnownClasses } from './known-classes.ts'
 import { prepareCommand, type WorkspaceRef } from './prepare-command.ts'
 import type { QueueLimits } from './queue-limits.ts'
 import { AgentResolver } from './resolve-agent.ts'
@@ -57,7 +58,6 @@ const OVERTAKE_MS = 3
 const WAITING_MAX = 10_000
 /** Statements of requests with many commands that wait, each of up to `BATCH_MAX` commands. */
 const WAITING_MANY_MAX = 100
-const CLASSES_KEPT_MAX = 100_000
 /** How often an agent may change between being read and being pinned. */
 const PINS_MAX = 3
 
@@ -65,7 +65,7 @@ const PINS_MAX = 3
 export function createAcceptor(context: EngineContext, queues: QueueLimits | null = null): Acceptor {
   const agents = new AgentResolver(context.database)
   const holds = new FleetHolds(context.database.pool)
-  const classes = new Set<string>()
+  const classes = new KnownClasses()
   const batcher = new Batcher<AcceptItem, Settled>(commitAndOffer, {
     max: BATCH_MAX,
     lanes: 2,
@@ -166,8 +166,7 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
   async function knowClasses(items: readonly AcceptItem[]): Promise<readonly string[]> {
     const made = new Map(items.map((item) => [item.class_key, newClass(item)]))
     await ensureClasses(context.database, [...made.values()])
-    if (classes.size + made.size > CLASSES_KEPT_MAX) classes.clear()
-    for (const key of made.keys()) classes.add(key)
+    classes.add([...made.keys()])
     return items.map((item) => item.class_key)
   }
 

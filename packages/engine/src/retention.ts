@@ -1,10 +1,15 @@
-import { type RemovalPage, removeLeftovers, removeSessions, removeTasks } from '@muster/store'
+import { type RemovalPage, removeClasses, removeLeftovers, removeSessions, removeTasks } from '@muster/store'
 import type { EngineContext } from './engine-context.ts'
 
 const PAGE = 200
 const ROWS = 2000
 /** A turn ends with the step during which this is over. */
 const TURN_MS = 250
+const WALKS = {
+  tasks: { remove: removeTasks, next: 'sessions' },
+  sessions: { remove: removeSessions, next: 'classes' },
+  classes: { remove: removeClasses, next: 'tasks' },
+} as const
 
 /** Removes finished work that is older than it is kept. */
 export type Retention = {
@@ -13,12 +18,12 @@ export type Retention = {
 }
 
 /**
- * Walks through old tasks, then through old sessions, and again, a page at a time. What a removed run left behind goes first, so that
- * little of it ever waits. Nothing is kept here but the place: another process, or this one after a restart, begins at the start.
+ * Walks through old tasks, old sessions and execution classes, and again, a page at a time. What a removed run left behind goes first, so
+ * that little of it ever waits. Nothing is kept here but the place: another process, or this one after a restart, begins at the start.
  */
 export function createRetention({ database }: EngineContext, days: number): Retention {
   const { pool } = database
-  let walk: 'tasks' | 'sessions' = 'tasks'
+  let walk: keyof typeof WALKS = 'tasks'
   let after = ''
 
   /** Whether there may be more to remove right now. */
@@ -26,10 +31,10 @@ export function createRetention({ database }: EngineContext, days: number): Rete
     const leftovers = await removeLeftovers(pool, ROWS)
     if (leftovers === null || leftovers > 0) return leftovers !== null
     const page: RemovalPage = { after, days, limit: PAGE }
-    const found = await (walk === 'tasks' ? removeTasks(pool, page) : removeSessions(pool, page))
+    const found = await WALKS[walk].remove(pool, page)
     if (found === null) return false
     after = found.next ?? ''
-    if (found.next === null) walk = walk === 'tasks' ? 'sessions' : 'tasks'
+    if (found.next === null) walk = WALKS[walk].next
     return found.removed > 0
   }
 

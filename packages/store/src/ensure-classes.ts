@@ -9,7 +9,7 @@ const STATEMENT = {
   text: `INSERT INTO classes (key, workspace_id, agent_id, agent_key, lane, pool, policy)
     SELECT c.key, c.workspace_id, c.agent_id, c.agent_key, c.lane, c.pool, c.policy FROM jsonb_to_recordset($1) AS c (
       key text, workspace_id text, agent_id text, agent_key text, lane text, pool text, policy jsonb) ORDER BY c.key COLLATE "C"
-    ON CONFLICT (key) DO NOTHING`,
+    ON CONFLICT (key) DO UPDATE SET seen_at = now() WHERE classes.seen_at < now() - interval '1 hour'`,
   row: z.object({}),
 }
 
@@ -23,7 +23,7 @@ export type NewClass = {
   readonly policy: ClassPolicy
 }
 
-/** Makes execution classes known, with no limit; those that are there keep their settings. */
+/** Makes execution classes known, with no limit; those that are there keep their settings, and are known to be in use. */
 export async function ensureClasses(database: Database, made: readonly NewClass[]): Promise<void> {
   await execute(database.pool, STATEMENT, [JSON.stringify(made)])
 }

@@ -7,6 +7,7 @@ const page = z.object({
 })
 const TASKS = { name: 'remove_tasks', text: 'SELECT remove_tasks($1, $2, $3, $4) AS answer', row: page }
 const SESSIONS = { name: 'remove_sessions', text: 'SELECT remove_sessions($1, $2, $3, $4) AS answer', row: page }
+const CLASSES = { name: 'remove_classes', text: 'SELECT remove_classes($1, $2, $3) AS answer', row: page }
 const LEFTOVERS = {
   name: 'remove_leftovers',
   text: 'SELECT remove_leftovers($1) AS rows',
@@ -43,6 +44,10 @@ export const removeTasks = async (on: Queryable, { after, days, limit }: Removal
 /** Removes sessions that nothing names, used long ago and empty, among the next `limit` by id. */
 export const removeSessions = async (on: Queryable, { after, days, limit }: RemovalPage): Promise<Removal> =>
   (await executeOne(on, SESSIONS, [after, oldest('session', days), days, limit])).answer
+
+/** Removes execution classes without settings, used long ago and empty, among the next `limit` by key. */
+export const removeClasses = async (on: Queryable, { after, days, limit }: RemovalPage): Promise<Removal> =>
+  (await executeOne(on, CLASSES, [after, days, limit])).answer
 
 /** Removes events and attempts of runs that are gone, about `limit` rows; answers how many. Null: another process is at it. */
 export const removeLeftovers = async (on: Queryable, limit: number): Promise<number | null> =>

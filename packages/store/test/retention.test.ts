@@ -1,13 +1,17 @@
-import { newId } from '@muster/core'
+import { DEFAULT_POLICY } from '@muster/contracts'
+import { classPolicyOf, newId } from '@muster/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { firstIdAt } from '../src/first-id-at.ts'
 import {
   type AcceptItem,
   acceptCommands,
   auditStore,
+  ensureClasses,
   forgetFolders,
   makeDue,
+  patchClass,
   type RemovalPage,
+  removeClasses,
   removedFolders,
   removeLeftovers,
   removeSessions,
@@ -40,6 +44,7 @@ const oldItem = (fields: Partial<AcceptItem> = {}): Partial<AcceptItem> => ({
 async function age(): Promise<void> {
   for (const set of [
     `tasks SET updated_at = updated_at - interval '40 days', created_at = created_at - interval '40 days'`,
+    `classes SET seen_at = seen_at - interval '40 days'`,
     `sessions SET last_active_at = last_active_at - interval '40 days', created_at = created_at - interval '40 days'`,
   ])
     await road.database.pool.query(`UPDATE ${set}`)
@@ -189,7 +194,7 @@ describe('tasks', () => {
       const requeued = await requeueTask(other, task_id, oldId('run'))
       expect(requeued.outcome).toBe('requeued')
       const removing = removeTasks(road.database.pool, PAGE)
-      await waiting('remove_tasks')
+      await waiting('remove_tasks(')
       await other.query('COMMIT')
       expect((await removing)?.removed).toBe(0)
     } finally {
@@ -211,13 +216,13 @@ describe('tasks', () => {
   })
 })
 
-/** Until a statement of this name waits for a lock. */
-async function waiting(name: string): Promise<void> {
+/** Until a statement with this text waits for a lock. */
+async function waiting(text: string): Promise<void> {
   await expect
     .poll(async () => {
       const { rows } = await road.database.pool.query(
-        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%' || $1 || '(%'`,
-        [name],
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'`,
+        [text],
       )
       return rows.length
     })
@@ -265,7 +270,7 @@ describe('sessions', () => {
       await other.query('BEGIN')
       expect((await removeSessions(other, PAGE))?.removed).toBeGreaterThan(0)
       const accepting = acceptCommands(road.database.pool, [item])
-      await waiting('accept_commands')
+      await waiting('accept_commands(')
       await other.query('COMMIT')
       expect(await accepting).toMatchObject([{ outcome: 'agent_stale' }])
     } finally {
@@ -289,6 +294,71 @@ describe('sessions', () => {
       expect(await exists('sessions', accepted?.session_id ?? '')).toBe(true)
     } finally {
       other.release()
+    }
+  })
+})
+
+describe('an execution class', () => {
+  const made = (lane: string) => ({
+    key: `cls_${lane}`,
+    workspace_id: road.workspaceId,
+    agent_id: road.agentId,
+    agent_key: 'echo',
+    lane,
+    pool: 'none' as const,
+    policy: classPolicyOf(DEFAULT_POLICY),
+  })
+  const inLane = (lane: string) => ({ lane, class_key: `cls_${lane}`, job_name: `acme/echo/${lane}` })
+  const known = async () => {
+    const { rows } = await road.database.pool.query<{ lane: string }>('SELECT lane FROM classes ORDER BY lane')
+    return rows.map(({ lane }) => lane)
+  }
+
+  test('to which nothing was sent for long goes, unless it has settings or its lane a run', async () => {
+    const lanes = ['empty', 'ended', 'held', 'lately', 'limited', 'queued']
+    await ensureClasses(road.database, lanes.map(made))
+    await ended(succeeded, inLane('ended'))
+    await road.acceptOne(inLane('queued'))
+    const held = await road.acceptOne(inLane('held'))
+    await road.held(await road.node(), held.run_id)
+    await patchClass(road.database, road.workspaceId, 'cls_limited', { limit: 3 })
+    await age()
+    await ensureClasses(road.database, [made('lately')])
+    expect(await removeClasses(road.database.pool, PAGE)).toEqual({ removed: 1, next: null })
+    expect(await known()).toEqual(lanes.filter((lane) => lane !== 'empty'))
+    await removeAll()
+    expect((await removeClasses(road.database.pool, PAGE))?.removed).toBe(1)
+    expect(await known()).toEqual(['held', 'lately', 'limited', 'queued'])
+  })
+
+  test('is known again to whoever makes it known while it goes', async () => {
+    await ensureClasses(road.database, [made('going')])
+    await age()
+    const other = await road.database.pool.connect()
+    try {
+      await other.query('BEGIN')
+      expect((await removeClasses(other, PAGE))?.removed).toBeGreaterThan(0)
+      const again = ensureClasses(road.database, [made('going')])
+      await waiting('INSERT INTO classes')
+      await other.query('COMMIT')
+      await again
+    } finally {
+      other.release()
+    }
+    expect(await known()).toContain('going')
+  })
+
+  test('is looked for by the index of lanes', async () => {
+    const client = await road.database.pool.connect()
+    try {
+      await client.query('SET enable_seqscan = off')
+      const { rows } = await client.query(
+        `EXPLAIN SELECT FROM classes c WHERE NOT EXISTS (SELECT FROM workspaces w JOIN runs r ON r.job_name = w.key || '/' || c.agent_key || '/' || c.lane
+         WHERE w.id = c.workspace_id AND r.status IN ('queued', 'succeeded', 'failed', 'timed_out', 'cancelled'))`,
+      )
+      expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toMatch(/Index Cond: \(\(status = ANY.*job_name = /)
+    } finally {
+      client.release(true)
     }
   })
 })

@@ -80,6 +80,8 @@ CREATE TABLE classes (
   paused            boolean NOT NULL DEFAULT false,
   config_version    bigint NOT NULL DEFAULT 0,
   configured_at     timestamptz NOT NULL DEFAULT now(),
+  -- about when a command was last sent to it, to the hour
+  seen_at           timestamptz NOT NULL DEFAULT now(),
   created_at        timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX classes_workspace_id ON classes (workspace_id, key);

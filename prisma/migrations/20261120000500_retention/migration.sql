@@ -107,3 +107,23 @@ BEGIN
   RETURN jsonb_build_object('removed', coalesce(cardinality(v_gone), 0),
     'next', CASE WHEN cardinality(v_page) = p_limit THEN v_page[p_limit] END);
 END $$;
+
+-- Looks at the next execution classes by key, and removes those that have no settings, to which no command was sent for so long, and whose
+-- lane has no run. Whoever sends commands makes a class known again before an hour is over, so that none goes that is in use.
+CREATE FUNCTION remove_classes(p_after text, p_days integer, p_limit integer) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_page text[];
+  v_gone integer;
+BEGIN
+  IF NOT begin_removal() THEN
+    RETURN NULL;
+  END IF;
+  SELECT array_agg(p.key ORDER BY p.key) INTO v_page FROM (
+    SELECT c.key FROM classes c WHERE c.key > p_after ORDER BY c.key LIMIT p_limit) p;
+  DELETE FROM classes c WHERE c.key = ANY (v_page) AND c.config_version = 0 AND c.seen_at < now() - p_days * interval '1 day'
+    AND NOT EXISTS (SELECT FROM runs r WHERE r.status IN ('running', 'waiting') AND r.class_key = c.key)
+    AND NOT EXISTS (SELECT FROM workspaces w JOIN runs r ON r.job_name = w.key || '/' || c.agent_key || '/' || c.lane
+      WHERE w.id = c.workspace_id AND r.status IN ('queued', 'succeeded', 'failed', 'timed_out', 'cancelled'));
+  GET DIAGNOSTICS v_gone = ROW_COUNT;
+  RETURN jsonb_build_object('removed', v_gone, 'next', CASE WHEN cardinality(v_page) = p_limit THEN v_page[p_limit] END);
+END $$;
