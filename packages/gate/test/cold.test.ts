@@ -59,7 +59,7 @@ test('a load of the same or a lower epoch is refused and changes nothing', async
 
 test('a Redis that restarted may have lost its last second: cold, and no load of that epoch again', async () => {
   const redis = await redisOfTest()
-  const gate = await connect(redis, { timeoutsMs: { call: 2000 } })
+  const gate = await connect(redis)
   await gate.load(empty(3))
   await gate.offer([offerOf(place('a'), 1)])
   await redis.restart()

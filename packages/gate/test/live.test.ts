@@ -36,7 +36,7 @@ test('published events reach the readers of their runs whole and in order, and n
 
 test('more events than one call may carry all arrive in order', async () => {
   const redis = await redisOfTest()
-  const gate = await connect(redis, { timeoutsMs: { call: 5000 } })
+  const gate = await connect(redis)
   const heard = await listen(gate, 'long')
   const long = events('long', 1, 40).map((event) => ({ ...event, data: { text: 'x'.repeat(20_000) } }))
   for (let at = 0; at < long.length; at += 20)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Gate, GateUnavailable } from '../src/index.ts'
 import { capacities, offerOf, place, run, warm } from './fleet.ts'
-import { connect, redisOfTest } from './open-gate.ts'
+import { connect, HURRIED, redisOfTest } from './open-gate.ts'
 
 const took = async (call: () => Promise<unknown>) => {
   const began = performance.now()
@@ -28,7 +28,7 @@ test('while Redis hangs calls fail in their time, then at once; after it they wo
   timeout: 30_000,
 }, async () => {
   const redis = await redisOfTest()
-  const gate = await connect(redis)
+  const gate = await connect(redis, { timeoutsMs: HURRIED })
   await gate.load({ epoch: 1, config: [], holdings: [], capacities: capacities(1) })
   redis.hang()
   const first = await Promise.all(Array.from({ length: 3 }, () => took(() => gate.offer([offerOf(place('a'), 'h')]))))
@@ -52,7 +52,7 @@ test('while Redis hangs calls fail in their time, then at once; after it they wo
 
 test('while Redis is away calls fail at once; after it they work within a second', { timeout: 30_000 }, async () => {
   const redis = await redisOfTest()
-  const gate = await connect(redis)
+  const gate = await connect(redis, { timeoutsMs: HURRIED })
   await gate.load({ epoch: 1, config: [], holdings: [], capacities: capacities(1) })
   await redis.kill()
   await expect.poll(() => took(() => gate.next()).then((one) => one.outcome)).toBe('unavailable')
@@ -69,7 +69,7 @@ test('while Redis is away calls fail at once; after it they work within a second
 
 test('a load without an answer is never sent again by itself', { timeout: 30_000 }, async () => {
   const redis = await redisOfTest()
-  const gate = await connect(redis, { timeoutsMs: { load: 300 } })
+  const gate = await connect(redis, { timeoutsMs: { ...HURRIED, load: 300 } })
   redis.hang()
   expect((await took(() => gate.load({ epoch: 7, config: [], holdings: [], capacities: {} }))).outcome).toBe(
     'unavailable',
@@ -83,7 +83,7 @@ test('a load without an answer is never sent again by itself', { timeout: 30_000
 
 test('a call that Redis refuses for now is unavailable, and one it took late did no harm', async () => {
   const redis = await redisOfTest()
-  const gate = await connect(redis)
+  const gate = await connect(redis, { timeoutsMs: HURRIED })
   await gate.load({ epoch: 1, config: [], holdings: [], capacities: capacities(1) })
   await redis.client.config('SET', 'maxmemory', '1mb')
   expect((await took(() => gate.offer([offerOf(place('a'), 'm')]))).outcome).toBe('unavailable')
