@@ -12,7 +12,7 @@ import { probeSandbox } from './probe-sandbox.ts'
 import { limitedBy, processLimits } from './process-limits.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
-import { letIn, type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
+import { admitUser, type SandboxUser } from './sandbox-user.ts'
 import { spawnChild } from './spawn-child.ts'
 import { createWatchdog } from './watchdog.ts'
 
@@ -70,8 +70,7 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       const host = await describeHost()
       const refusal = unheldDemand(spec.required, host.held)
       if (refusal !== null) return { kind: 'failed', reason: refusal }
-      const user = await sandboxUserOf(spec)
-      await letIn(user, spec.attachmentsFolder)
+      const user = await admitUser(spec)
       const [files, opened, kept] = await Promise.allSettled([
         spec.bundleFolder ?? (Object.keys(spec.files).length > 0 ? cache.folderOf(spec.files) : null),
         host.cgroups.open(spec.group, spec.resources, OWN_PROCESSES),

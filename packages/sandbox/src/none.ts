@@ -13,7 +13,7 @@ import { removeAbandoned } from './remove-abandoned.ts'
 import { removeTree } from './remove-tree.ts'
 import type { ConfirmStart, ProbeOutcome, Sandbox, SandboxSpec, StartOutcome } from './sandbox.ts'
 import { groupMarker } from './sandbox-group.ts'
-import { letIn, type SandboxUser, sandboxUserOf } from './sandbox-user.ts'
+import { admitUser, type SandboxUser } from './sandbox-user.ts'
 import { spawnChild } from './spawn-child.ts'
 import { createWatchdog } from './watchdog.ts'
 
@@ -100,8 +100,7 @@ export function createNone(options: NoneOptions): Sandbox {
     const host = await describeHost()
     // Stands for all that a sandbox would hold in memory: home, temporary files, an empty workspace.
     const scratch = await mkdtemp(join(scratchRoot, SCRATCH))
-    const user = await sandboxUserOf(spec)
-    await letIn(user, spec.attachmentsFolder)
+    const user = await admitUser(spec)
     if (user !== null) await chown(scratch, user.uid, user.gid)
     const workspace = (spec.workspaceAccess === 'none' ? null : spec.workspaceFolder) ?? scratch
     const folders = { agent, attachments: spec.attachmentsFolder ?? '/nonexistent', workspace }

@@ -28,8 +28,15 @@ export function sessionUser(name: string): SandboxUser | null {
   return { uid: id, gid: id }
 }
 
-/** Whom a sandbox runs as: the owner of its folder, if that is one of agents' users. */
-export async function sandboxUserOf({ workspaceFolder, group }: SandboxSpec): Promise<SandboxUser | null> {
+/** Whom a sandbox runs as. That user, and no other of agents', is let into the run's attachments, which their worker keeps closed. */
+export async function admitUser(spec: SandboxSpec): Promise<SandboxUser | null> {
+  const user = await userOf(spec)
+  if (user !== null && spec.attachmentsFolder !== null) await chown(spec.attachmentsFolder, 0, user.gid)
+  return user
+}
+
+/** The owner of the sandbox's folder, if that is one of agents' users. */
+async function userOf({ workspaceFolder, group }: SandboxSpec): Promise<SandboxUser | null> {
   const named = sessionUser(group.sessionId ?? group.runId)
   if (named === null || workspaceFolder === null) return named
   // One that is not there is no concern of this: the start tells of it.
@@ -38,11 +45,6 @@ export async function sandboxUserOf({ workspaceFolder, group }: SandboxSpec): Pr
     () => null,
   )
   return uid !== null && isAgentsUser(uid) ? { uid, gid: uid } : named
-}
-
-/** Lets a sandbox's user, and no other agents', into a folder of its worker's that is closed to others. */
-export async function letIn(user: SandboxUser | null, folder: string | null): Promise<void> {
-  if (user !== null && folder !== null) await chown(folder, 0, user.gid)
 }
 
 /** Whether agents of workers like this one run as that user. */

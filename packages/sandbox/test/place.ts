@@ -46,12 +46,12 @@ export function makeSpec(over: Partial<SandboxSpec> = {}): SandboxSpec {
   }
 }
 
-/** Polls until the condition holds; fails after ten seconds. */
+/** Polls until the condition holds; fails after half a minute. */
 export async function eventually(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 10_000
+  const deadline = performance.now() + 30_000
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`never came true: ${what}`)
-    await delay(5)
+    await delay(10)
   }
 }
 

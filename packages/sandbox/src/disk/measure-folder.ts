@@ -73,7 +73,7 @@ function walk(folder: string, bounds: FolderBounds, tally: Tally): Walk {
   const isWithin = () => tally.bytes <= bounds.bytes && tally.files <= bounds.files && names <= bounds.names && !tooDeep
 
   /** Looks into a folder unless it is as it was. */
-  function expect(path: Buffer, found: Stats): void {
+  function lookInto(path: Buffer, found: Stats): void {
     const identity = Number.isSafeInteger(found.ino) ? `${found.dev}/${found.ino}` : path.toString(BYTES)
     if (walked.get(identity)?.changedMs === found.ctimeMs) return
     const one = { path, changedMs: found.ctimeMs }
@@ -97,12 +97,12 @@ function walk(folder: string, bounds: FolderBounds, tally: Tally): Walk {
   }
 
   const first = attempt(() => lstatSync(folder))
-  if (first !== null) expect(Buffer.from(folder), first)
+  if (first !== null) lookInto(Buffer.from(folder), first)
   take((path, found) => {
     names += 1
     if (found === null) return
     tally.add(found)
-    if (found.isDirectory()) expect(path, found)
+    if (found.isDirectory()) lookInto(path, found)
   })
   // What was moved into a folder after it was read is found there: the kernel notes the change, and no agent can take that back. What was
   // made since counts the next time. No more is read again than may have been there.
@@ -111,9 +111,9 @@ function walk(folder: string, bounds: FolderBounds, tally: Tally): Walk {
     moved = false
     for (const { path } of [...walked.values()]) {
       const now = attempt(() => lstatSync(path))
-      if (now?.isDirectory()) expect(path, now)
+      if (now?.isDirectory()) lookInto(path, now)
       take((below, found) => {
-        if (found?.isDirectory()) expect(below, found)
+        if (found?.isDirectory()) lookInto(below, found)
         if (found === null || found.birthtimeMs >= begunMs || tally.has(found)) return
         moved = true
         names += 1

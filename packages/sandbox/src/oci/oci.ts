@@ -15,7 +15,7 @@ import { removeAbandoned } from '../remove-abandoned.ts'
 import { runCommand } from '../run-command.ts'
 import type { ConfirmStart, Sandbox, SandboxSpec, StartOutcome } from '../sandbox.ts'
 import { groupMarker } from '../sandbox-group.ts'
-import { letIn, SHARED_USER, sandboxUserOf } from '../sandbox-user.ts'
+import { admitUser, SHARED_USER } from '../sandbox-user.ts'
 import { spawnChild } from '../spawn-child.ts'
 import { createWatchdog } from '../watchdog.ts'
 import { boundByRuntime } from './bound-by-runtime.ts'
@@ -153,8 +153,7 @@ export function createOci(options: OciOptions): Sandbox {
     { id, bundle }: { readonly id: string; readonly bundle: string },
     confirm: ConfirmStart | undefined,
   ): Promise<StartOutcome> {
-    const user = await sandboxUserOf(spec)
-    await letIn(user, spec.attachmentsFolder)
+    const user = await admitUser(spec)
     if (user === null) throw new Error(NEEDS_ROOT)
     const { dialect, program, root, cgroups } = ready
     const marker = groupMarker(spec.group)
