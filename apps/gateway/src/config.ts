@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import {
   envAdminToken,
   envDatabaseUrl,
+  envInteger,
   envLogLevel,
   envMetricsTenants,
   envMetricsToken,
@@ -23,6 +24,7 @@ const environmentSchema = z.object({
     .string()
     .regex(/^[a-z0-9-]{1,32}$/, 'must match [a-z0-9-]{1,32}')
     .default('muster'),
+  MUSTER_LOSSES_MAX: envInteger(1, 1000).default(5),
   MUSTER_LOG_LEVEL: envLogLevel.default('info'),
   MUSTER_METRICS_TOKEN: envMetricsToken,
   MUSTER_METRICS_TENANTS: envMetricsTenants,
@@ -39,6 +41,8 @@ export type GatewayConfig = {
   readonly adminToken: string
   /** The name that every Redis key of the fleet carries. */
   readonly fleet: string
+  /** Losses in a row after which a run ends, where no worker lives to say so. */
+  readonly lossesMax: number
   readonly logLevel: z.infer<typeof envLogLevel>
   readonly migrationsDir: string
   /** What a scrape of `/metrics` must show; null: nothing. */
@@ -59,6 +63,7 @@ export function readConfig(): GatewayConfig {
     port: read.MUSTER_PORT,
     adminToken: read.MUSTER_ADMIN_TOKEN,
     fleet: read.MUSTER_FLEET,
+    lossesMax: read.MUSTER_LOSSES_MAX,
     logLevel: read.MUSTER_LOG_LEVEL,
     migrationsDir: read.MUSTER_MIGRATIONS_DIR,
     metricsToken: read.MUSTER_METRICS_TOKEN,

@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
+import { createTicker, type EngineContext } from '@muster/engine'
 import { createGate } from '@muster/gate'
-import { type Logger, paceWarnings, startTracing } from '@muster/runtime'
+import { type Logger, paceWarnings, startClock, startTracing } from '@muster/runtime'
 import { openDatabase } from '@muster/store'
 import { buildApp } from './build-app.ts'
 import type { GatewayConfig } from './config.ts'
@@ -16,6 +17,9 @@ const FINISH_MS = 10_000
 const LET_GO_MS = 50
 /** Longer than the idle time-out of usual load balancers, so that they close first. */
 const KEEP_ALIVE_MS = 75_000
+/** How often a gateway looks whether somebody ticks, and after how long without a tick it does. */
+const LOOK_MS = 1000
+const TICKS_AFTER_MS = 3000
 
 export type Gateway = {
   readonly url: string
@@ -39,8 +43,9 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
   const metrics = createGatewayMetrics({ tenantDetail: config.metricsTenants })
   metrics.includeProcess()
   const tracing = await startTracing({ endpoint: config.otlpEndpoint, service: 'muster-gateway' })
+  const engine: EngineContext = { database, gate, log: logger }
   const gateway = buildApp({
-    engine: { database, gate, log: logger },
+    engine,
     adminToken: config.adminToken,
     migrationsDir: config.migrationsDir,
     metrics,
@@ -51,11 +56,15 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
   server.keepAliveTimeout = KEEP_ALIVE_MS
   server.listen(config.port, config.host)
   await once(server, 'listening')
+  // What work there is removes its finished work.
+  const ticker = createTicker(engine, { lossesMax: config.lossesMax, retentionDays: 0, takesAfterMs: TICKS_AFTER_MS })
+  const clock = startClock(LOOK_MS, async () => ((await ticker.tick()) ? ticker.sweep() : undefined), warn)
 
   return {
     url: urlOf(server, config.host),
     async close() {
       gateway.drain()
+      const stopped = clock.stop()
       const closed = once(server, 'close')
       server.close()
       const letGo = setInterval(() => server.closeIdleConnections(), LET_GO_MS)
@@ -64,6 +73,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
       server.closeAllConnections()
       await closed
       await gateway.settled()
+      await stopped
       await gate.close()
       await database.close()
       await tracing.close()

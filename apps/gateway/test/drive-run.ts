@@ -1,6 +1,6 @@
 import type { JsonValue } from '@muster/contracts'
 import { type AttemptEnd, admissionOf, endAttempt, NO_USAGE, newId } from '@muster/core'
-import { appendEvents, claimRuns, type Database, finishRuns, readEpoch, registerNode } from '@muster/store'
+import { appendEvents, beatNode, claimRuns, type Database, finishRuns, readEpoch, registerNode } from '@muster/store'
 
 const RETRY = { max_attempts: 1, delay_ms: 0, backoff: 'fixed', max_delay_ms: 0 } as const
 const FRESH = { attemptCount: 0, maxAttempts: 1, losses: 0, handBacks: 0, retry: RETRY }
@@ -40,7 +40,10 @@ export class Driver {
     return verdict.run.generation
   }
 
+  /** Lives, and says so. */
   async say(runId: string, generation: number, texts: readonly string[]): Promise<void> {
+    const held = [{ runId, generation }]
+    await beatNode(this.#database.pool, { nodeId: this.nodeId, held, claiming: [], used: 1, phase: 'active' })
     const events = texts.map((text) => ({ type: 'agent.delta', data: { text } }) as const)
     await appendEvents(this.#database.pool, [{ runId, generation, flush: ++this.#flushes, events }])
   }

@@ -21,7 +21,7 @@ test('a fleet whose duties nobody does is unhealthy, though a gateway may be rea
 })
 
 test('it is healthy when the tick is taken and each duty ended well lately, whoever did it', async () => {
-  await takeTick(fixture.database.pool)
+  await takeTick(fixture.database.pool, 900)
   await markDuties(fixture.database.pool, regular.slice(1))
   expect((await health()).at(`duties.${regular[0]}.status`)).toBe('never')
   await markDuties(fixture.database.pool, regular)

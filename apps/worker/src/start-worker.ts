@@ -25,6 +25,8 @@ import { startCustodian } from './start-custodian.ts'
 
 const POOL_SIZE = 6
 const VERSION = '0.1.0'
+/** A tick a second, whichever worker takes it. */
+const TICK_AFTER_MS = 900
 
 export type RunningWorker = {
   readonly nodeId: string
@@ -174,7 +176,11 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   const stopCancelHints = gate.onCancel((runId) => {
     if (desk.executions.some((execution) => execution.run.run_id === runId)) beat.hurry()
   })
-  const ticker = createTicker(context, { lossesMax: config.lossesMax, retentionDays: config.retentionDays })
+  const ticker = createTicker(context, {
+    lossesMax: config.lossesMax,
+    retentionDays: config.retentionDays,
+    takesAfterMs: TICK_AFTER_MS,
+  })
   const clocks = startClocks(ticker, warn)
   watchWorker(metrics, { pools, executions: () => desk.executions, breakers: () => gate.breakers() })
   metrics.includeProcess()

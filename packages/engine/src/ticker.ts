@@ -34,10 +34,12 @@ export type TickerOptions = {
   readonly lossesMax: number
   /** Finished work is removed after so many days; 0: never. */
   readonly retentionDays: number
+  /** How old the last tick must be for this process to take one. */
+  readonly takesAfterMs: number
 }
 
 export type Ticker = {
-  /** Tries to take the tick of this second and does its duties; false when another process has it. */
+  /** Tries to take the tick and does its duties; false when another process took it not long ago. */
   tick(): Promise<boolean>
   /** Sweeps the gate, ten times a second; one that is found cold is rebuilt, and one that is back hears what it missed, without waiting for the tick. */
   sweep(): Promise<void>
@@ -135,7 +137,7 @@ export function createTicker(context: EngineContext, options: TickerOptions): Ti
   }
 
   async function tick(): Promise<boolean> {
-    if (!(await takeTick(pool))) return false
+    if (!(await takeTick(pool, options.takesAfterMs))) return false
     await doDuties()
     await duty('retention', () => retention.turn())
     await mark()

@@ -201,7 +201,7 @@ class Walk {
   }
 
   async #otherTick(): Promise<void> {
-    const other = createTicker(this.#fleet.context, { lossesMax: 5, retentionDays: 30 })
+    const other = createTicker(this.#fleet.context, { lossesMax: 5, retentionDays: 30, takesAfterMs: 900 })
     await this.#fleet.database.pool.query(`UPDATE fleet SET ticked_at = '-infinity'`)
     await other.tick()
   }

@@ -139,7 +139,7 @@ export async function openStagedFleet(): Promise<StagedFleet> {
     onUndecided: () => undefined,
     onDecided: () => undefined,
   })
-  const ticker = createTicker(context, { lossesMax: 5, retentionDays: 30 })
+  const ticker = createTicker(context, { lossesMax: 5, retentionDays: 30, takesAfterMs: 900 })
   const sql = (text: string, ...values: unknown[]) => database.pool.query(text, values)
   let agents = 0
 

@@ -3,7 +3,7 @@ import { type Moves, movesSchema } from './moves.ts'
 import { type Offer, offerSchema } from './offer.ts'
 import { execute, executeOne, type Queryable } from './statement.ts'
 
-const TAKE_TICK = { name: 'take_tick', text: 'SELECT take_tick() AS taken', row: z.object({ taken: z.boolean() }) }
+const TAKE_TICK = { name: 'take_tick', text: 'SELECT take_tick($1) AS taken', row: z.object({ taken: z.boolean() }) }
 const AGE_NODES = { name: 'age_nodes', text: 'SELECT age_nodes() AS died', row: z.object({ died: z.int() }) }
 const TAKE_LOST = {
   name: 'take_lost',
@@ -108,7 +108,9 @@ const BURN = {
   row: z.object({ runs: z.boolean() }),
 }
 
-export const takeTick = async (on: Queryable): Promise<boolean> => (await executeOne(on, TAKE_TICK, [])).taken
+/** Takes the tick if the last one is at least so old; false when it is not. */
+export const takeTick = async (on: Queryable, afterMs: number): Promise<boolean> =>
+  (await executeOne(on, TAKE_TICK, [afterMs])).taken
 
 /** Ages every living node by a tick; answers how many are dead now that were not before. */
 export const ageNodes = async (on: Queryable): Promise<number> => (await executeOne(on, AGE_NODES, [])).died

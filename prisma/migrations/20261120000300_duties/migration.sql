@@ -35,11 +35,11 @@ BEGIN
   RETURN jsonb_build_object('lost', v_lost, 'cancel', v_cancel);
 END $$;
 
--- The tick: true for one caller a second. A last tick in the future (a clock set back) does not block the next.
-CREATE FUNCTION take_tick() RETURNS boolean LANGUAGE sql AS $$
+-- The tick: true for one caller once the last one is so old. A last tick in the future (a clock set back) does not block the next.
+CREATE FUNCTION take_tick(p_after_ms integer) RETURNS boolean LANGUAGE sql AS $$
   WITH taken AS (
     UPDATE fleet SET ticked_at = clock_timestamp()
-    WHERE ticked_at <= clock_timestamp() - interval '900 milliseconds' OR ticked_at > clock_timestamp() RETURNING 1
+    WHERE ticked_at <= clock_timestamp() - p_after_ms * interval '1 millisecond' OR ticked_at > clock_timestamp() RETURNING 1
   ) SELECT EXISTS (SELECT FROM taken)
 $$;
 
