@@ -51,7 +51,7 @@ const interpolate = (value: string, set: Readonly<Record<string, string>>): stri
     if (kind === '-') return rest
     throw new Error(`${name} must be set`)
   })
-const SET = { MUSTER_ADMIN_TOKEN: 'sixteen-characters-or-more', POSTGRES_PASSWORD: 'letters' }
+const SET = { MUSTER_ADMIN_TOKEN: 'sixteen-characters-or-more', POSTGRES_PASSWORD: 'letters', REDIS_PASSWORD: 'secret' }
 const environmentOf = (name: string): Record<string, string> =>
   Object.fromEntries(
     Object.entries(service(name).environment ?? {}).map(([key, value]) => [key, interpolate(value, SET)]),
@@ -212,6 +212,8 @@ test('a drain is over before the container is killed', () => {
 test('Redis keeps what it is given, and workers can be scaled and share their folders', () => {
   expect(service('redis').command.join(' ')).toContain('--maxmemory-policy noeviction')
   expect(service('redis').command.join(' ')).toContain('--appendonly yes')
+  expect(service('redis').command.join(' ')).toContain('--requirepass ${REDIS_PASSWORD')
+  expect(environmentOf('worker')['REDIS_URL']).toBe('redis://:secret@redis:6379')
   const raw = z
     .object({ services: z.record(text, z.looseObject({})) })
     .parse(parse(read('docker-compose.yml'), { merge: true }))
