@@ -58,7 +58,14 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
   await once(server, 'listening')
   // What work there is removes its finished work.
   const ticker = createTicker(engine, { lossesMax: config.lossesMax, retentionDays: 0, takesAfterMs: TICKS_AFTER_MS })
-  const clock = startClock(LOOK_MS, async () => ((await ticker.tick()) ? ticker.sweep() : undefined), warn)
+  const clock = startClock(LOOK_MS, () => Promise.all([tickAndSweep(), lookAtGate()]), warn)
+  async function tickAndSweep(): Promise<void> {
+    if (await ticker.tick()) await ticker.sweep()
+  }
+  /** A Redis that takes no writes is known by its breaker, though nothing is offered from here. */
+  async function lookAtGate(): Promise<void> {
+    await gate.state().catch(() => undefined)
+  }
 
   return {
     url: urlOf(server, config.host),

@@ -8,7 +8,7 @@ import { consumeJobs } from './job-consumer.ts'
 import { openJobQueues } from './job-queues.ts'
 import { createLiveEvents } from './live-events.ts'
 import { removeOldEpochs, scanRunIds } from './old-epochs.ts'
-import { failFast, openConnection, type RedisConnection } from './redis-connection.ts'
+import { failFast, openConnection } from './redis-connection.ts'
 import { createScriptCaller, gateError } from './script-caller.ts'
 import { audit } from './scripts/audit.ts'
 import { classStats } from './scripts/class-stats.ts'
@@ -54,16 +54,17 @@ export const createGate = (options: GateOptions): Gate => {
   const viewer = openConnection(redisUrl, failFast(silentMs), report('queues'))
   const loader = openConnection(redisUrl, failFast(loadMs + 1000), report('load'))
 
-  const breakerOf = ({ runId, redis }: RedisConnection): Breaker =>
-    createBreaker(async () => {
-      runId()
-      await withDeadline(redis.ping(), callMs, 'probe')
-    })
-  const [scriptsBreaker, streamsBreaker] = [breakerOf(scripts), breakerOf(streams)]
   const metaKey = `${fleetKey}:gate`
+  const unguarded: Breaker['guard'] = (_, work) => work()
+  const probe = createScriptCaller(scripts, unguarded, metaKey, options.now)
+  const scriptsBreaker = createBreaker(() => state(probe, callMs))
+  const streamsBreaker = createBreaker(async () => {
+    streams.runId()
+    await withDeadline(streams.redis.ping(), callMs, 'probe')
+  })
   const call = createScriptCaller(scripts, scriptsBreaker.guard, metaKey, options.now)
   // Slow calls say nothing about the quick ones: they pass the breaker by.
-  const slowCall = createScriptCaller(loader, (_, slow) => slow(), metaKey, options.now)
+  const slowCall = createScriptCaller(loader, unguarded, metaKey, options.now)
 
   const queues = openJobQueues(viewer, jobsPrefix, report('queues'))
   const channels = createChannels(redisUrl, report('channels'))

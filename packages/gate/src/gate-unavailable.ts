@@ -5,3 +5,6 @@
 export class GateUnavailable extends Error {
   override readonly name = 'GateUnavailable'
 }
+
+/** One that Redis answered: that it does not serve now, being full, a replica, or still loading. */
+export class GateRefused extends GateUnavailable {}

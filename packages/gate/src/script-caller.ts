@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { Breaker } from './breaker.ts'
 import { withDeadline } from './deadline.ts'
 import { GateFault } from './gate-fault.ts'
-import { GateUnavailable } from './gate-unavailable.ts'
+import { GateRefused, GateUnavailable } from './gate-unavailable.ts'
 import type { Script } from './load-script.ts'
 import type { RedisConnection } from './redis-connection.ts'
 
@@ -18,9 +18,8 @@ export const gateError = (error: unknown, what: string): Error => {
   if (error instanceof GateUnavailable || error instanceof GateFault) return error
   const message = error instanceof Error ? error.message : String(error)
   const isReply = error instanceof Error && error.name === 'ReplyError'
-  return isReply && !NOT_NOW.test(message)
-    ? new GateFault(`${what}: ${message}`, { cause: error })
-    : new GateUnavailable(`${what}: ${message}`, { cause: error })
+  const Kind = isReply ? (NOT_NOW.test(message) ? GateRefused : GateFault) : GateUnavailable
+  return new Kind(`${what}: ${message}`, { cause: error })
 }
 
 /** Runs a script by its digest, and by its text where the server does not know it yet. */

@@ -90,3 +90,24 @@ test('a call that Redis refuses for now is unavailable, and one it took late did
   await redis.client.config('SET', 'maxmemory', '0')
   expect(warm(await gate.offer([offerOf(place('a'), 'm')])).admitted).toHaveLength(1)
 })
+
+test('a full Redis counts as away, though it answers what only reads, until it has room', {
+  timeout: 30_000,
+}, async () => {
+  const redis = await redisOfTest()
+  const gate = await connect(redis)
+  await gate.load({ epoch: 1, config: [], holdings: [], capacities: capacities(1) })
+  await redis.client.config('SET', 'maxmemory', '1mb')
+  for (let call = 0; call < 3; call++) {
+    expect((await took(() => gate.counts())).outcome).toBe('answered')
+    expect((await took(() => gate.state())).outcome).toBe('unavailable')
+  }
+  expect(gate.breakers().scripts).toBe('open')
+  expect((await took(() => gate.counts())).outcome).toBe('unavailable')
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  expect(gate.breakers().scripts).toBe('open')
+  await redis.client.config('SET', 'maxmemory', '0')
+  await expect.poll(() => gate.breakers().scripts, { timeout: 5000 }).toBe('closed')
+  expect(warm(await gate.offer([offerOf(place('a'), 'm')])).admitted).toHaveLength(1)
+  expect(await redis.client.keys('*trial*')).toEqual([])
+})
