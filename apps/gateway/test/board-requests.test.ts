@@ -143,6 +143,40 @@ test('retrying all goes on past what somebody else requeued meanwhile', async ()
     expect((await fixture.call('GET', `/v1/tasks/${await taskOf(runId)}`)).at('task.status')).toBe('pending')
 })
 
+test('retrying all requeues each dead letter once, whatever fails again meanwhile', async () => {
+  const driver = await Driver.register(fixture.database)
+  const name = `default/${agent.key}/refails`
+  for (let n = 0; n < 120; n++) await deadLetter(driver, { lane: 'refails' })
+  let retrying = true
+  const failing = (async () => {
+    while (retrying) {
+      const { rows } = await fixture.database.pool.query<{ id: string }>(
+        `SELECT id FROM runs WHERE status = 'queued' AND job_name = $1 LIMIT 20`,
+        [name],
+      )
+      for (const { id } of rows) await driver.fail(id, await driver.claim(id))
+    }
+  })()
+  const answer = await put(`${at(name)}/retry/failed`)
+  retrying = false
+  await failing
+  expect(await answer.json()).toEqual({ retried: 120, skipped: 0 })
+  const { rows } = await fixture.database.pool.query(
+    'SELECT count(*)::integer AS runs, task_id FROM runs WHERE job_name = $1 GROUP BY task_id',
+    [name],
+  )
+  expect(rows.filter(({ runs }) => runs !== 2)).toEqual([])
+})
+
+test('retrying all of an agent that was deleted is refused', async () => {
+  const key = 'gone'
+  await fixture.call('POST', '/v1/agents', { body: { key, config: { runner: 'process', command: ['true'] } } })
+  const driver = await Driver.register(fixture.database)
+  await deadLetter(driver, { agent: key })
+  expect((await fixture.call('DELETE', `/v1/agents/${key}`)).status).toBe(204)
+  expect((await put(`${at(`default/${key}/main`)}/retry/failed`)).status).toBe(404)
+})
+
 test('what is over and no dead letter is not retried, one or all', async () => {
   const driver = await Driver.register(fixture.database)
   const done = await command({ lane: 'done' })

@@ -72,7 +72,7 @@ const QUEUED = {
 const ACTIVE = {
   name: 'board_active',
   text: `WITH held AS MATERIALIZED (SELECT id, job_name FROM runs WHERE status IN ('running', 'waiting'))
-    SELECT ${SHOWN} FROM (SELECT h.id FROM held h WHERE h.job_name = $1 ORDER BY h.id DESC OFFSET $2 LIMIT $3) p
+    SELECT ${SHOWN} FROM (SELECT h.id FROM held h WHERE h.job_name = $1 AND h.id <= $4 ORDER BY h.id DESC OFFSET $2 LIMIT $3) p
     JOIN runs r ON r.id = p.id JOIN tasks t ON t.id = r.task_id ORDER BY r.id DESC`,
   row: ROW,
 }
@@ -83,7 +83,7 @@ const newest = (state: 'completed' | 'failed', statuses: readonly RunStatus[], m
       SELECT n.id FROM (${statuses
         .map(
           (status) =>
-            `(SELECT job_name, id, task_id FROM runs WHERE status = '${status}' AND job_name BETWEEN $1 AND $1 ORDER BY job_name DESC, id DESC LIMIT ${most})`,
+            `(SELECT job_name, id, task_id FROM runs WHERE status = '${status}' AND job_name BETWEEN $1 AND $1 AND id <= $4 ORDER BY job_name DESC, id DESC LIMIT ${most})`,
         )
         .join(' UNION ALL ')}) n WHERE ${where} ORDER BY n.job_name DESC, n.id DESC OFFSET $2 LIMIT $3
     ) p JOIN runs r ON r.id = p.id JOIN tasks t ON t.id = r.task_id ORDER BY r.id DESC`,
@@ -124,18 +124,21 @@ const LAST = '\u{10ffff}'
 export const findBoardRun = async (on: Queryable, runId: string): Promise<BoardRun | null> =>
   (await execute(on, ONE, [runId]))[0] ?? null
 
-/** One page of a lane's runs: those to come in order of acceptance, all others from the newest. Past a bound there is nothing. */
+/**
+ * One page of a lane's runs: those to come in order of acceptance, all others from the newest, or from the run `from`. Past a bound there
+ * is nothing.
+ */
 export function boardRuns(
   on: Queryable,
   lane: string,
   state: BoardState,
-  page: { readonly offset: number; readonly limit: number },
+  page: { readonly offset: number; readonly limit: number; readonly from?: string | null },
 ): Promise<readonly BoardRun[]> {
-  const { offset, limit } = page
+  const { offset, limit, from } = page
   if (offset >= BOARD_OFFSET_MAX) return Promise.resolve([])
   return state === 'waiting' || state === 'delayed'
     ? execute(on, QUEUED, [lane, state === 'delayed', offset, limit])
-    : execute(on, OTHERS[state], [lane, offset, limit])
+    : execute(on, OTHERS[state], [lane, offset, limit, from ?? LAST])
 }
 
 /** Runs whose label begins with the text, the newest of each label first. */

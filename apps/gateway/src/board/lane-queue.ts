@@ -32,6 +32,7 @@ export class LaneQueue extends BaseAdapter {
   readonly #lane: BoardLane
   readonly #counts: () => Promise<LaneCounts>
   readonly #actions: LaneActions
+  #newestFailed: string | null = null
 
   constructor(on: Queryable, lane: BoardLane, counts: () => Promise<LaneCounts>, actions: LaneActions) {
     // of the two kinds the one that has no flows
@@ -63,12 +64,24 @@ export class LaneQueue extends BaseAdapter {
     return { latest: 0, prioritized: 0, 'waiting-children': 0, paused: 0, ...(await this.#counts()) }
   }
 
-  /** Read for a page or for a retry of all: what somebody else requeued since needs nothing more and stops none of the others. */
+  /**
+   * Read for a page, or again and again for a retry of all: what somebody else requeued since needs nothing more and stops none of the
+   * others, and what failed since is none of them.
+   */
   async getJobs(statuses: JobStatus[], start = 0, end = JOBS_PER_PAGE_MAX - 1): Promise<QueueJob[]> {
     const page = { offset: start, limit: Math.min(end - start + 1, JOBS_PER_PAGE_MAX) }
     const wanted = STATES.filter((state) => statuses.some((status) => String(status) === state))
-    const runs = await Promise.all(wanted.map((state) => boardRuns(this.#on, this.#lane.name, state, page)))
-    return runs.flat().map((run) => laneJob(run, { ...this.#actions, requeue: this.#actions.requeueUnlessMoved }))
+    const runs = await Promise.all(wanted.map((state) => this.#page(state, page)))
+    const { requeue, requeueUnlessMoved } = this.#actions
+    const actions = { ...this.#actions, requeue: this.#lane.agentId === null ? requeue : requeueUnlessMoved }
+    return runs.flat().map((run) => laneJob(run, actions))
+  }
+
+  async #page(state: BoardState, page: { readonly offset: number; readonly limit: number }) {
+    if (state !== 'failed') return boardRuns(this.#on, this.#lane.name, state, page)
+    const runs = await boardRuns(this.#on, this.#lane.name, state, { ...page, from: this.#newestFailed })
+    this.#newestFailed ??= runs[0]?.id ?? null
+    return runs
   }
 
   /** A run of another lane is not there. */
