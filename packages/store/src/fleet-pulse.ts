@@ -2,8 +2,10 @@ import { poolSchema } from '@muster/contracts'
 import { z } from 'zod'
 import { execute, executeOne, type Queryable } from './statement.ts'
 
-/** How many of the oldest queued runs are looked at for the ages: a bound on the cost, not on the truth of an alert. */
+/** How many of the oldest runs without a session, and of the sessions named first, are looked at for the ages: a bound on the cost. */
 const OLDEST_MAX = 20_000
+/** And how many queued runs to find those of them that have no session: many may wait behind the sessions of a few. */
+const PASSED_MAX = 200_000
 
 const PULSE = {
   name: 'fleet_pulse',
@@ -29,11 +31,16 @@ const PULSE = {
 }
 const OLDEST = {
   name: 'oldest_queued',
-  text: `SELECT r.pool, extract(epoch FROM now() - min(greatest(r.queued_at, r.not_before)))::float8 AS age_seconds
-    FROM (SELECT id, pool, session_id, queued_at, not_before FROM runs WHERE status = 'queued' AND NOT scheduled
-          ORDER BY offerable_at, id LIMIT ${OLDEST_MAX}) r
-    WHERE r.session_id IS NULL OR EXISTS (SELECT FROM sessions s WHERE s.id = r.session_id AND s.current_run_id = r.id)
-    GROUP BY r.pool`,
+  text: `SELECT w.pool, extract(epoch FROM now() - min(w.since))::float8 AS age_seconds FROM (
+      (SELECT r.pool, greatest(r.queued_at, r.not_before) AS since
+        FROM (SELECT pool, session_id, queued_at, not_before FROM runs WHERE status = 'queued' AND NOT scheduled
+              ORDER BY offerable_at, id LIMIT ${PASSED_MAX}) r
+        WHERE r.session_id IS NULL LIMIT ${OLDEST_MAX})
+      UNION ALL
+      (SELECT r.pool, greatest(r.queued_at, r.not_before, s.named_at)
+        FROM sessions s JOIN runs r ON r.id = s.current_run_id AND r.status = 'queued' AND NOT r.scheduled
+        WHERE s.current_run_id IS NOT NULL ORDER BY s.named_at LIMIT ${OLDEST_MAX})
+    ) w GROUP BY w.pool`,
   row: z
     .object({ pool: poolSchema, age_seconds: z.number() })
     .transform(({ pool, age_seconds }) => ({ pool, ageSeconds: age_seconds })),
@@ -53,8 +60,8 @@ export type OldestQueued = z.infer<typeof OLDEST.row>
 export const fleetPulse = (on: Queryable): Promise<FleetPulse> => executeOne(on, PULSE, [])
 
 /**
- * How long the run of each pool that has waited longest for a slot has done so, among the oldest of all queued runs; pools without one are
- * absent. A run waits from when its time came, and not while it is behind its session.
+ * How long the run of each pool that has waited longest for a slot has done so; pools without one are absent. A run waits from when its time
+ * came and its session named it.
  */
 export const oldestQueued = (on: Queryable): Promise<readonly OldestQueued[]> => execute(on, OLDEST, [])
 

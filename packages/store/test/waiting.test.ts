@@ -56,6 +56,7 @@ test('a queued run has waited since its time came, and not while it is behind it
       verdicts.map((verdict) => verdict?.run_id),
     ])
   const oldest = async () => (await oldestQueued(pool)).find((each) => each.pool === 'gvisor')?.ageSeconds
+  await pool.query(`UPDATE sessions SET named_at = now() - interval '2 hours'`)
   await age('queued_at', 7200, due, behind)
   await age('queued_at', 1000, first)
   await age('not_before', 500, due)
@@ -84,4 +85,28 @@ test('a key is known where a command was accepted under it, and nowhere else', a
   const place = { workspaceId, agentId, idempotencyKey: key }
   const places = [{ ...place, idempotencyKey: 'another' }, place, { ...place, agentId: 'nobody' }, place]
   expect(await knownKeys(database.pool, places)).toEqual([false, true, false, true])
+})
+
+test('what waits longest is found behind the many that wait for one session, which wait for no slot', async () => {
+  const { pool } = road.database
+  const age = async () => (await oldestQueued(pool)).find((each) => each.pool === 'runc')?.ageSeconds
+  const [head, ...behind] = await road.accept(
+    ...Array.from({ length: 50 }, () => ({ session_key: 'flood', pool: 'runc' })),
+  )
+  const { run_id } = await road.acceptOne({ pool: 'runc' })
+  const since = (seconds: number, ids: readonly string[]) =>
+    pool.query(
+      `UPDATE runs SET queued_at = now() - $1 * interval '1 second', offerable_at = now() - $1 * interval '1 second' WHERE id = ANY ($2)`,
+      [seconds, ids],
+    )
+  await since(
+    3000,
+    behind.map((verdict) => verdict.run_id),
+  )
+  await since(700, [run_id])
+  expect(await age()).toBeCloseTo(700, -2)
+  await since(2000, [head?.run_id ?? ''])
+  expect(await age()).toBeCloseTo(700, -2)
+  await pool.query(`UPDATE sessions SET named_at = now() - interval '1500 seconds' WHERE key = 'flood'`)
+  expect(await age()).toBeCloseTo(1500, -2)
 })
