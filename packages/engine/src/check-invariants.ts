@@ -1,7 +1,7 @@
 import type { Invariants } from '@muster/contracts'
 import { AppError } from '@muster/core'
 import type { GateSlot } from '@muster/gate'
-import { auditStore, type Held, heldRuns, nodeStates, readEpoch } from '@muster/store'
+import { auditStore, type Held, heldRuns, longOfferable, nodeStates, readEpoch } from '@muster/store'
 import { readSlots } from './compare-slots.ts'
 import type { EngineContext } from './engine-context.ts'
 import { nameNode } from './name-node.ts'
@@ -12,6 +12,8 @@ type Violation = Invariants['violations'][number]
 
 const LOOK_AGAIN_MS = 400
 const GRACE_MS = 5000
+/** Of those that have waited longest, without a session and with: whom the gate does not know after ten seconds it was never told of. */
+const WAITING_MAX = 500
 
 /**
  * Compares slots with runs, counts with slots, and what Postgres alone can tell. Something in motion can look wrong for a moment, so what
@@ -68,7 +70,17 @@ async function findInGate(context: EngineContext): Promise<readonly Violation[] 
       detail: `${place} has ${each.used} slots of ${each.limit ?? 'no limit'}`,
     }
   })
-  return [...miscounts, ...(await compare(context, slots, held))]
+  const unheard = await findUnheard(context)
+  return unheard === null ? null : [...miscounts, ...unheard, ...(await compare(context, slots, held))]
+}
+
+/** Runs that could start and never will, since the gate does not know them. Null while it does not tell. */
+async function findUnheard({ database, gate }: EngineContext): Promise<readonly Violation[] | null> {
+  const waiting = await longOfferable(database.pool, WAITING_MAX)
+  const answer = await withGate(() => gate.unknown(waiting))
+  if (answer === null || answer.kind === 'cold') return null
+  const detail = 'may start, and the gate has not heard of it'
+  return answer.runIds.map((run_id) => ({ code: 'unknown_to_gate', run_id, detail }))
 }
 
 async function compare(

@@ -87,6 +87,7 @@ class Walk {
     }
     fleet.staging.always(() => null)
     await this.#calm()
+    this.#faults.push(...misunderstandings(this.#fleet.logged))
     const { rows } = await fleet.database.pool.query(`SELECT status, count(*)::integer AS n FROM attempts GROUP BY 1`)
     this.#note(`attempts: ${rows.map((row) => `${row.n} ${row.status}`).join(', ')}`)
     return { faults: this.#faults, trail: this.#trail, runs: this.#known.length }
@@ -371,3 +372,11 @@ class Walk {
     this.#trail.push(`${this.#steps} ${what}`)
   }
 }
+
+/** What a store or a gate answered that nobody understands, which no staged fault explains. */
+const misunderstandings = (logged: StagedFleet['logged']): readonly string[] =>
+  logged.flatMap(({ fields, message }) =>
+    'err' in fields && fields.err instanceof Error && fields.err.name === 'ZodError'
+      ? [`${message}: ${fields.err.message}`]
+      : [],
+  )

@@ -46,7 +46,7 @@ const RECENT = {
 }
 const PAGE = {
   name: 'backlog_page',
-  text: `SELECT r.offerable_at::text AS since, r.id, r.session_id, (r.session_id IS NULL OR s.current_run_id = r.id)
+  text: `SELECT r.offerable_at::text AS since, r.id, r.session_id, (r.session_id IS NULL OR s.current_run_id IS NOT DISTINCT FROM r.id)
       AND (r.not_before IS NULL OR r.not_before <= now() + interval '10 minutes') AS offerable,
       r.session_id IS NOT NULL AND s.current_run_id IS NULL AND r.session_order IS NOT NULL AS stuck
     FROM runs r LEFT JOIN sessions s ON s.id = r.session_id WHERE r.status = 'queued' AND (r.offerable_at, r.id) > ($1::timestamptz, $2) ORDER BY r.offerable_at, r.id LIMIT $3`,
@@ -57,6 +57,17 @@ const PAGE = {
     offerable: z.boolean(),
     stuck: z.boolean(),
   }),
+}
+const LONG_OFFERABLE = {
+  name: 'long_offerable',
+  // short of ten minutes: what comes into that window just now is on its way
+  text: `(SELECT r.id FROM runs r WHERE r.status = 'queued' AND r.session_id IS NULL AND r.offerable_at < now() - interval '10 seconds'
+      AND (r.not_before IS NULL OR r.not_before <= now() + interval '9 minutes') ORDER BY r.offerable_at, r.id LIMIT $1)
+    UNION ALL
+    (SELECT r.id FROM sessions s JOIN runs r ON r.id = s.current_run_id AND r.status = 'queued' AND r.offerable_at < now() - interval '10 seconds'
+        AND (r.not_before IS NULL OR r.not_before <= now() + interval '9 minutes')
+      WHERE s.current_run_id IS NOT NULL AND s.named_at < now() - interval '10 seconds' ORDER BY s.named_at, s.id LIMIT $1)`,
+  row: IDS,
 }
 const SINCE = {
   name: 'backlog_since',
@@ -133,6 +144,10 @@ export const mendSessions = async (on: Queryable, sessionIds: readonly string[])
 /** Ids of runs that became offerable in the last 30 s or become due within ten minutes; of too many the newest, and some of the oldest. */
 export const recentlyOfferable = async (on: Queryable): Promise<readonly string[]> =>
   (await execute(on, RECENT, [])).map((row) => row.id)
+
+/** Ids of runs that may start, or come due within minutes, and could for ten seconds: so many of the longest without a session, and with. */
+export const longOfferable = async (on: Queryable, limit: number): Promise<readonly string[]> =>
+  (await execute(on, LONG_OFFERABLE, [limit])).map((row) => row.id)
 
 /** A place in the backlog; `since` as Postgres writes it, to the microsecond. */
 export type BacklogPlace = { readonly since: string; readonly id: string }

@@ -91,7 +91,7 @@ test('what waits longest is found behind the many that wait for one session, whi
   const { pool } = road.database
   const age = async () => (await oldestQueued(pool)).find((each) => each.pool === 'runc')?.ageSeconds
   const [head, ...behind] = await road.accept(
-    ...Array.from({ length: 50 }, () => ({ session_key: 'flood', pool: 'runc' })),
+    ...Array.from({ length: 50 }, () => ({ session_key: 'flood', pool: 'runc' as const })),
   )
   const { run_id } = await road.acceptOne({ pool: 'runc' })
   const since = (seconds: number, ids: readonly string[]) =>
