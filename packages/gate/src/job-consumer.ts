@@ -2,7 +2,7 @@ import { type Pool, type RunJob, runJobSchema } from '@muster/contracts'
 import { Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import type { ConsumeOptions, JobConsumer } from './gate.ts'
-import { patient } from './redis-connection.ts'
+import { BLOCKED_S_MAX, patient } from './redis-connection.ts'
 
 /** BullMQ does not judge who is alive: a stalled job is delivered again however often, and the gate refuses what is out of date. */
 const STALLED_MAX = 1_000_000_000
@@ -49,6 +49,7 @@ export const consumeJobs = (
       prefix,
       concurrency: options.concurrency,
       maxStalledCount: STALLED_MAX,
+      drainDelay: BLOCKED_S_MAX,
       runRetryDelay: RUN_RETRY_MS,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },

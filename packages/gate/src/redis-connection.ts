@@ -4,6 +4,8 @@ import { GateUnavailable } from './gate-unavailable.ts'
 /** The slowest reconnect of any client made here. */
 const RETRY_MS_MAX = 500
 const CONNECT_MS_MAX = 1000
+/** How long BullMQ's workers block for a job at a time. */
+export const BLOCKED_S_MAX = 1
 const retryStrategy = (times: number): number => Math.min(times * 50, RETRY_MS_MAX)
 
 export type ClientOptions = Omit<RedisOptions, 'replyMapping'>
@@ -21,11 +23,14 @@ export const failFast = (silentMsMax: number): ClientOptions => ({
   retryStrategy,
 })
 
-/** A client for BullMQ's workers: its commands wait for the connection. Its blocking reads last five seconds. */
+/**
+ * A client for BullMQ's workers: its commands wait for the connection. A peer that owes an answer for longer than a blocking read lasts is
+ * dropped: a path may die without a word.
+ */
 export const patient: ClientOptions = {
   maxRetriesPerRequest: null,
   connectTimeout: CONNECT_MS_MAX,
-  socketTimeout: 10_000,
+  socketTimeout: BLOCKED_S_MAX * 1000 + 2000,
   retryStrategy,
 }
 

@@ -1,6 +1,7 @@
 import type { RunJob } from '@muster/contracts'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Gate, GateOptions } from '../src/index.ts'
+import { deafProxy } from './deaf-proxy.ts'
 import { capacities, offerOf, place, run, warm } from './fleet.ts'
 import { connect, openGate, redisOfTest } from './open-gate.ts'
 import type { RedisServer } from './redis-server.ts'
@@ -179,4 +180,19 @@ test('a consumer takes jobs again within a second after Redis hung or restarted'
   await redis.restart()
   await add('after the restart')
   await expect.poll(() => seen.at(-1), { timeout: 1500 }).toBe(run('after the restart'))
+})
+
+test('a consumer whose connections went dead without a word takes jobs again within seconds', {
+  timeout: 30_000,
+}, async () => {
+  const redis = await redisOfTest()
+  const [gate, proxy] = [await connectWarm(redis), await deafProxy(redis.url)]
+  const consumed = await connect({ ...redis, url: proxy.url })
+  const taken: string[] = []
+  consume(consumed, async (job) => void taken.push(job.run_id))
+  await admit(gate, 'before')
+  await expect.poll(() => taken.length).toBe(1)
+  proxy.deafen()
+  await admit(gate, 'after')
+  await expect.poll(() => taken.length, { timeout: 8000 }).toBe(2)
 })
