@@ -52,7 +52,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
     metricsToken: config.metricsToken,
     tracing,
   })
-  const server = createAdaptorServer({ fetch: gateway.app.fetch }) as Server
+  const server = createAdaptorServer({ fetch: gateway.app.fetch, hostname: config.host }) as Server
   server.keepAliveTimeout = KEEP_ALIVE_MS
   server.listen(config.port, config.host)
   await once(server, 'listening')

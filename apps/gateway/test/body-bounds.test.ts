@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readBody } from '../src/http/read-body.ts'
 import { type Fixture, openFixture, type Reply } from './gateway-fixture.ts'
 
 let fixture: Fixture
@@ -71,4 +72,14 @@ test('more than 1,000 lanes with settings of their own are refused, at once or o
   expect([oneMore.status, pointers(oneMore)]).toEqual([400, ['/limits/lanes']])
   const known = await fixture.call('PATCH', '/v1/agents/many-lanes', { body: { limits: { lanes: lanes(999, 1) } } })
   expect(known.status).toBe(200)
+})
+
+test('a body that breaks off is the fault of who sent it, in chunks too', async () => {
+  const body = new ReadableStream({
+    pull(controller) {
+      controller.error(new Error('aborted'))
+    },
+  })
+  const request = new Request('http://muster.test/', { method: 'POST', headers: JSON_TYPE, body, duplex: 'half' })
+  await expect(readBody(request, 1000)).rejects.toMatchObject({ code: 'invalid_request' })
 })

@@ -147,6 +147,14 @@ describe('as a stream', () => {
     expect(numbers(await resumed)).toEqual([2, 3])
   })
 
+  test('the stream of a run that is removed meanwhile ends', async () => {
+    const runId = await queuedRun()
+    const reading = open(runId, null).then((response) => readSse(response))
+    await until(() => fixture.gateway.logs.readers === 1)
+    await fixture.database.pool.query('DELETE FROM runs WHERE id = $1', [runId])
+    expect(numbers(await reading)).toEqual([1])
+  })
+
   test('a client that never reads is dropped, and no more is read for it than it has room for', async () => {
     let taken = 0
     let left = false

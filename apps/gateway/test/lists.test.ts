@@ -149,6 +149,8 @@ describe('what belongs to a run', () => {
 
   test('sessions tell their current run and how many wait', async () => {
     const list = await fixture.call('GET', '/v1/sessions?session=s2')
+    const id = list.textAt('data.0.id')
+    expect((await fixture.call('GET', `/v1/sessions?session=${id}`)).at('data')).toEqual(list.at('data'))
     expect(list.at('data')).toHaveLength(1)
     expect(list.at('data.0')).toMatchObject({ key: 's2', current_run_id: tasks[2]?.run, waiting: 6 })
   })

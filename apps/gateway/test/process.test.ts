@@ -74,10 +74,24 @@ const stream = (url: string, runId: string, after: number, signal: AbortSignal |
     signal,
   })
 
+/** What an old health check gets. */
+const withoutHost = (url: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const { port, hostname } = new URL(url)
+    let got = ''
+    const socket = connect(Number(port), hostname, () => socket.write('GET /livez HTTP/1.0\r\n\r\n'))
+    socket.on('data', (piece) => {
+      got += piece
+    })
+    socket.on('close', () => resolve(got))
+    socket.on('error', reject)
+  })
+
 describe('the gateway as a process', () => {
   test('starts with Redis away, says where it listens, and is ready', async () => {
     const { url, child } = await start({ REDIS_URL: 'redis://127.0.0.1:1' })
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
+    expect(await withoutHost(url)).toMatch(/^HTTP\/1.1 200 /)
     child.kill('SIGTERM')
     expect(await once(child, 'exit')).toEqual([0, null])
   })

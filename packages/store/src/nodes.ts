@@ -34,6 +34,7 @@ const DRAIN = {
   text: `UPDATE nodes SET status = 'draining' WHERE id = $1 AND status = 'active'`,
   row: NOTHING,
 }
+const SET_POOLS = { name: 'set_node_pools', text: 'UPDATE nodes SET pools = $2 WHERE id = $1', row: NOTHING }
 const CAPACITIES = {
   name: 'pool_capacities',
   text: `SELECT p.key AS pool, sum(CASE WHEN n.status = 'active' THEN p.value::integer ELSE 0 END)::integer AS slots
@@ -71,6 +72,11 @@ export async function registerNode(on: Queryable, node: NodeRegistration): Promi
 /** A node that takes no more: its slots count for nothing from now on. */
 export async function drainNode(on: Queryable, nodeId: string): Promise<void> {
   await execute(on, DRAIN, [nodeId])
+}
+
+/** A node that can serve other pools from now on, or with other slots. */
+export async function setNodePools(on: Queryable, nodeId: string, pools: NodePools): Promise<void> {
+  await execute(on, SET_POOLS, [nodeId, JSON.stringify(pools)])
 }
 
 /** A node that stops in order: what it still holds is taken by the next tick. */

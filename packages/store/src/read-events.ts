@@ -22,8 +22,9 @@ const LOG = {
 }
 const AHEAD = {
   name: 'runs_ahead_of',
-  text: `SELECT r.id FROM unnest($1::text[], $2::integer[]) AS w (id, seq) JOIN runs r ON r.id = w.id AND r.last_seq > w.seq`,
-  row: z.object({ id: z.string() }),
+  text: `SELECT w.id, r.id IS NULL AS gone FROM unnest($1::text[], $2::integer[]) AS w (id, seq)
+    LEFT JOIN runs r ON r.id = w.id WHERE r.id IS NULL OR r.last_seq > w.seq`,
+  row: z.object({ id: z.string(), gone: z.boolean() }),
 }
 
 /** The log of a run: how far it reaches and, by its status, whether anything can follow. */
@@ -47,9 +48,9 @@ export const readEvents = (
   limit: number,
 ): Promise<readonly RunEvent[]> => execute(on, EVENTS, [runId, afterSeq, limit])
 
-/** Which of the runs have events after the number that each is known to. */
-export async function runsAheadOf(on: Queryable, known: ReadonlyMap<string, number>): Promise<readonly string[]> {
-  if (known.size === 0) return []
-  const rows = await execute(on, AHEAD, [[...known.keys()], [...known.values()]])
-  return rows.map((row) => row.id)
-}
+/** Which of the runs have events after the number that each is known to, and which were removed. */
+export const runsAheadOf = async (
+  on: Queryable,
+  known: ReadonlyMap<string, number>,
+): Promise<readonly z.infer<typeof AHEAD.row>[]> =>
+  known.size === 0 ? [] : execute(on, AHEAD, [[...known.keys()], [...known.values()]])

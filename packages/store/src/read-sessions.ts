@@ -2,7 +2,7 @@ import { type Session, sessionSchema } from '@muster/contracts'
 import { z } from 'zod'
 import type { Database } from './database.ts'
 import type { Session as SessionRow } from './generated/client.ts'
-import { isSessionId, type ListFilter, whereAgent, whereCreated, whereText } from './list-filter.ts'
+import { isSessionId, type ListFilter, whereAgent, whereCreated } from './list-filter.ts'
 import { ordinaryRead } from './ordinary-read.ts'
 import { type Page, type PageRequest, pageFrom } from './page.ts'
 import { execute } from './statement.ts'
@@ -65,7 +65,7 @@ export async function listSessions(
       where: {
         workspaceId,
         ...whereAgent(filter.agent),
-        ...whereText('key', filter.session),
+        ...whereNamed(filter.session),
         ...whereCreated(filter),
         ...(page.before === null ? {} : { id: { lt: page.before } }),
       },
@@ -84,6 +84,10 @@ export async function listSessions(
     (row) => sessionOf(row, waiting.get(row.id) ?? 0),
   )
 }
+
+/** The filter on a session itself, beside the cursor on its id. */
+const whereNamed = (session: string | undefined) =>
+  session === undefined ? {} : isSessionId(session) ? { AND: [{ id: session }] } : { key: session }
 
 /** The filter on a session of tasks and runs: by id, or by a key that sessions of several agents may share. */
 export async function whereSession(database: Database, workspaceId: string, session: string | undefined) {

@@ -153,16 +153,13 @@ describe('reads of events', () => {
     expect((await readEvents(pool, runId, 0, 100)).map((event) => event.seq)).toEqual([1, 2, 3, 4, 5, 6, 7])
     expect((await readEvents(pool, runId, 3, 2)).map((event) => event.seq)).toEqual([4, 5])
     expect(await readEvents(pool, runId, 7, 10)).toEqual([])
-    expect(await runsAheadOf(pool, new Map([[runId, 6]]))).toEqual([runId])
-    expect(
-      await runsAheadOf(
-        pool,
-        new Map([
-          [runId, 7],
-          [newId('run'), 0],
-        ]),
-      ),
-    ).toEqual([])
+    expect(await runsAheadOf(pool, new Map([[runId, 6]]))).toEqual([{ id: runId, gone: false }])
+    const gone = newId('run')
+    const known = new Map([
+      [runId, 7],
+      [gone, 0],
+    ])
+    expect(await runsAheadOf(pool, known)).toEqual([{ id: gone, gone: true }])
     expect(await runsAheadOf(pool, new Map())).toEqual([])
   })
 })

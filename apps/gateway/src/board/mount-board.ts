@@ -108,7 +108,9 @@ export function mountBoard(app: Hono, context: EngineContext, adminToken: string
   const board = new Hono()
   board.use('*', boardGuard(adminToken))
   board.get('/search', async (c) => {
-    const query = (c.req.query('q') ?? '').trim().slice(0, QUERY_MAX)
+    const query = Array.from((c.req.query('q') ?? '').trim())
+      .slice(0, QUERY_MAX)
+      .join('')
     return c.html(await searchPage(context.database.pool, storable(query)))
   })
   board.get('/runs/:runId', async (c) => c.html(await runPage(context, runIdOf(c))))

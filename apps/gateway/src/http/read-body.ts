@@ -29,20 +29,27 @@ async function readWhole(request: Request): Promise<Uint8Array> {
   try {
     return new Uint8Array(await request.arrayBuffer())
   } catch (cause) {
-    throw new AppError('invalid_request', 'the body ended before its announced length', { cause })
+    throw brokenOff(cause)
   }
 }
 
 async function readChunks({ body }: Request, bytesMax: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of body ?? []) {
-    size += chunk.byteLength
-    if (size > bytesMax) throw tooLarge(bytesMax)
-    chunks.push(chunk)
+  try {
+    for await (const chunk of body ?? []) {
+      size += chunk.byteLength
+      if (size > bytesMax) throw tooLarge(bytesMax)
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    throw cause instanceof AppError ? cause : brokenOff(cause)
   }
   return Buffer.concat(chunks)
 }
+
+const brokenOff = (cause: unknown): AppError =>
+  new AppError('invalid_request', 'the body ended before it was whole', { cause })
 
 const tooLarge = (bytesMax: number): AppError =>
   new AppError('payload_too_large', `a body may have at most ${bytesMax} bytes here`)

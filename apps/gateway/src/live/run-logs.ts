@@ -33,7 +33,7 @@ export class RunLogs {
     return count
   }
 
-  /** The events after a number, first those that are there, then new ones, until the run has finished, the signal aborts or this closes. */
+  /** The events after a number, first those that are there, then new ones, until the run has finished or is gone, the signal aborts or this closes. */
   async *follow(runId: string, afterSeq: number, signal: AbortSignal): AsyncGenerator<readonly RunEvent[], void> {
     const watch = new RunWatch(afterSeq)
     const leave = this.#join(runId, watch)
@@ -104,8 +104,12 @@ export class RunLogs {
       const known = new Map<string, number>()
       for (const [runId, { watches }] of this.#runs)
         known.set(runId, Math.min(...Array.from(watches, (watch) => watch.seq)))
-      for (const runId of await runsAheadOf(this.#context.database.pool, known))
-        for (const watch of this.#runs.get(runId)?.watches ?? []) watch.wake('store')
+      for (const { id, gone } of await runsAheadOf(this.#context.database.pool, known))
+        for (const watch of this.#runs.get(id)?.watches ?? []) {
+          // what retention removed has no end to wait for
+          if (gone) watch.end()
+          else watch.wake('store')
+        }
     } catch (error) {
       this.#context.log.warn({ err: error }, 'watched runs could not be polled')
     } finally {

@@ -1,3 +1,4 @@
+import type { RouteName } from '@muster/contracts'
 import type { EngineReport } from '@muster/engine'
 import { createMetrics, type MetricName, type Metrics, type MetricsOptions } from '@muster/runtime'
 
@@ -9,6 +10,7 @@ export const GATEWAY_METRICS = [
   'http_request_seconds',
   'stream_clients',
   'queue_depth',
+  'queue_startable',
   'queue_due_later',
   'queue_oldest_age_seconds',
   'slots',
@@ -20,7 +22,24 @@ export const GATEWAY_METRICS = [
   'duty_age_seconds',
 ] as const satisfies readonly MetricName[]
 
-export const createGatewayMetrics = (options?: MetricsOptions): Metrics => createMetrics(GATEWAY_METRICS, options)
+/** What becomes of commands as a rule, and what somebody should hear of. */
+const OUTCOMES = ['accepted', 'deduplicated', 'queue_full', 'internal_error', 'unavailable'] as const
+/** The routes that take commands, and what they answer when all is well, and when it is not. */
+const TAKES_COMMANDS = ['postCommand', 'postBatch'] as const satisfies readonly RouteName[]
+const ANSWERS = ['200', '202', '500', '503'] as const
+
+export function createGatewayMetrics(options?: MetricsOptions): Metrics {
+  const metrics = createMetrics(GATEWAY_METRICS, options)
+  metrics.showZeros(
+    'commands_total',
+    OUTCOMES.map((outcome) => ({ outcome })),
+  )
+  metrics.showZeros(
+    'http_requests_total',
+    TAKES_COMMANDS.flatMap((route) => ANSWERS.map((status) => ({ route, status }))),
+  )
+  return metrics
+}
 
 /** Counts what the engine does in a gateway. */
 export const gatewayReport = (metrics: Metrics): Partial<EngineReport> => ({

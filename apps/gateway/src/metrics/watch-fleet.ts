@@ -24,11 +24,12 @@ export function watchFleet(metrics: Metrics, { database, gate }: EngineContext, 
   })
 
   async function measure(): Promise<void> {
-    const [pulse, oldest, state, counts] = await Promise.allSettled([
+    const [pulse, oldest, state, counts, demand] = await Promise.allSettled([
       fleetPulse(database.pool),
       oldestQueued(database.pool),
       gate.state(),
       gate.counts(),
+      gate.demand(),
     ])
     metrics.set('postgres_up', {}, pulse.status === 'fulfilled' ? 1 : 0)
     if (pulse.status === 'fulfilled') {
@@ -59,5 +60,8 @@ export function watchFleet(metrics: Metrics, { database, gate }: EngineContext, 
         metrics.set('slots', { pool, state: 'limit' }, capacity)
       }
     } else for (const name of ['queue_depth', 'queue_due_later', 'slots'] as const) metrics.forget(name)
+    if (demand.status === 'fulfilled' && demand.value.kind === 'warm')
+      for (const pool of POOLS) metrics.set('queue_startable', { pool }, demand.value.startable[pool])
+    else metrics.forget('queue_startable')
   }
 }
