@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import type { Ceilings } from '@muster/core'
 import {
   envAdminToken,
   envDatabaseUrl,
@@ -13,6 +14,7 @@ import {
   type TenantDetail,
 } from '@muster/runtime'
 import { z } from 'zod'
+import { envCeilings } from './env-ceilings.ts'
 
 const environmentSchema = z.object({
   DATABASE_URL: envDatabaseUrl,
@@ -25,6 +27,7 @@ const environmentSchema = z.object({
     .regex(/^[a-z0-9-]{1,32}$/, 'must match [a-z0-9-]{1,32}')
     .default('muster'),
   MUSTER_LOSSES_MAX: envInteger(1, 1000).default(5),
+  MUSTER_RESOURCES_MAX: envCeilings.default({}),
   MUSTER_LOG_LEVEL: envLogLevel.default('info'),
   MUSTER_METRICS_TOKEN: envMetricsToken,
   MUSTER_METRICS_TENANTS: envMetricsTenants,
@@ -41,6 +44,8 @@ export type GatewayConfig = {
   readonly adminToken: string
   /** The name that every Redis key of the fleet carries. */
   readonly fleet: string
+  /** The most of each resource that a run may have. */
+  readonly ceilings: Ceilings
   /** Losses in a row after which a run ends, where no worker lives to say so. */
   readonly lossesMax: number
   readonly logLevel: z.infer<typeof envLogLevel>
@@ -63,6 +68,7 @@ export function readConfig(): GatewayConfig {
     port: read.MUSTER_PORT,
     adminToken: read.MUSTER_ADMIN_TOKEN,
     fleet: read.MUSTER_FLEET,
+    ceilings: read.MUSTER_RESOURCES_MAX,
     lossesMax: read.MUSTER_LOSSES_MAX,
     logLevel: read.MUSTER_LOG_LEVEL,
     migrationsDir: read.MUSTER_MIGRATIONS_DIR,

@@ -43,7 +43,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
   const metrics = createGatewayMetrics({ tenantDetail: config.metricsTenants })
   metrics.includeProcess()
   const tracing = await startTracing({ endpoint: config.otlpEndpoint, service: 'muster-gateway' })
-  const engine: EngineContext = { database, gate, log: logger }
+  const engine: EngineContext = { database, gate, log: logger, ceilings: config.ceilings }
   const gateway = buildApp({
     engine,
     adminToken: config.adminToken,

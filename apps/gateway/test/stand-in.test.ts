@@ -26,6 +26,7 @@ beforeEach(async () => {
       port: 0,
       adminToken: ADMIN_TOKEN,
       logLevel: 'fatal',
+      ceilings: {},
       lossesMax: 5,
       migrationsDir: '/nowhere',
       metricsToken: null,

@@ -1,3 +1,4 @@
+export * from './above-ceilings.ts'
 export * from './admission.ts'
 export * from './agent-contract.ts'
 export * from './app-error.ts'

@@ -64,7 +64,7 @@ const PINS_MAX = 3
 /** `queues`: bounds what waits; without it nothing does. */
 export function createAcceptor(context: EngineContext, queues: QueueLimits | null = null): Acceptor {
   const agents = new AgentResolver(context.database)
-  const holds = new FleetHolds(context.database.pool)
+  const bounds = { holds: new FleetHolds(context.database.pool), ceilings: context.ceilings }
   const classes = new KnownClasses()
   const batcher = new Batcher<AcceptItem, Settled>(commitAndOffer, {
     max: BATCH_MAX,
@@ -149,7 +149,7 @@ export function createAcceptor(context: EngineContext, queues: QueueLimits | nul
     traceparent = null,
   }: AcceptRequest): Promise<AcceptItem> {
     const prepareOnce = async () =>
-      prepareCommand(workspace, await agents.resolve(workspace.id, command.agent), command, idempotencyKey, holds)
+      prepareCommand(workspace, await agents.resolve(workspace.id, command.agent), command, idempotencyKey, bounds)
     let { item, refusal } = await prepareOnce()
     if (refusal !== null && agents.doubt(workspace.id, command.agent)) ({ item, refusal } = await prepareOnce())
     if (refusal !== null && !(await isRepeat(item))) throw refusal

@@ -1,3 +1,4 @@
+import type { Ceilings } from '@muster/core'
 import type { Gate } from '@muster/gate'
 import type { Database } from '@muster/store'
 import type { EngineReport } from './engine-report.ts'
@@ -15,4 +16,6 @@ export type EngineContext = {
   readonly gate: Gate
   readonly log: EngineLog
   readonly report?: Partial<EngineReport>
+  /** Above them nothing new is accepted. */
+  readonly ceilings?: Ceilings
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { type Attachment, type Command, DEFAULT_LANE, DEFAULT_TIMEOUT_MS, PRIORITY_NAMES } from '@muster/contracts'
-import { AppError, newId, unsupportedPolicy } from '@muster/core'
+import { AppError, aboveCeilings, type Ceilings, newId, unsupportedPolicy } from '@muster/core'
 import type { AcceptItem } from '@muster/store'
 import type { FleetHolds } from './fleet-holds.ts'
 import { classKeyIn, policyTermsOf } from './policy-terms.ts'
@@ -13,18 +13,21 @@ const DEFAULT_TYPE = 'command'
 /** `refusal`: why nothing new may be accepted so, `policy_unsupported` with the fields; a repeat of what was accepted before may. */
 export type PreparedCommand = { readonly item: AcceptItem; readonly refusal: AppError | null }
 
+/** What the nodes can hold, and what the operator lets a run have. */
+export type PolicyBounds = { readonly holds: FleetHolds; readonly ceilings: Ceilings | undefined }
+
 /** Fills in defaults and makes ids. */
 export async function prepareCommand(
   workspace: WorkspaceRef,
   agent: ResolvedAgent,
   command: Command,
   idempotencyKey: string | null,
-  holds: FleetHolds,
+  { holds, ceilings = {} }: PolicyBounds,
 ): Promise<PreparedCommand> {
   const terms = policyTermsOf(agent, command.policy)
   const { policy } = terms
   const held = isEmpty(policy.named_resources) ? null : await holds.for(policy)
-  const faults = unsupportedPolicy(policy, terms.named, held)
+  const faults = [...unsupportedPolicy(policy, terms.named, held), ...aboveCeilings(policy.resources, ceilings)]
   const refusal =
     faults.length === 0
       ? null

@@ -6,7 +6,7 @@ import type { Handler } from '../handler.ts'
 
 export const createAgent: Handler<typeof ROUTES.createAgent> = async (context, { workspace, body }) => {
   const { database, engine, queues } = context
-  refuseAgentPolicy(body.config.policy)
+  refuseAgentPolicy(body.config.policy, engine.ceilings ?? {})
   const { resource, configuration } = await create(database, workspace.id, body)
   queues.learn(waitingLimitOf(resource))
   const applied = configuration.length === 0 || (await applyConfiguration(engine, configuration))

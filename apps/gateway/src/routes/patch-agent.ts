@@ -6,7 +6,7 @@ import type { Handler } from '../handler.ts'
 
 export const patchAgent: Handler<typeof ROUTES.patchAgent> = async (context, { workspace, params, body }) => {
   const { database, engine, queues } = context
-  refuseAgentPolicy(body.config?.policy)
+  refuseAgentPolicy(body.config?.policy, engine.ceilings ?? {})
   const written = await patch(database, workspace.id, params.agent, body)
   if (written === null) throw new AppError('agent_not_found')
   queues.learn(waitingLimitOf(written.resource))
