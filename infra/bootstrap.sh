@@ -34,12 +34,12 @@ packages_ready() { [ -x node_modules/.bin/node ] && [ "$(cat "$packages_stamp" 2
 client_ready() { [ "$(cat "$client_stamp" 2>/dev/null)" = "$(client_hash)" ]; }
 redis_ready() {
   has redis-server || has valkey-server && return 0
-  case "$word" in verify | worker | gateway) return 0 ;; up) [ -n "${REDIS_URL:-}" ] ;; *) return 1 ;; esac
+  case "$word" in verify | worker | gateway | migrate) return 0 ;; up) [ -n "${REDIS_URL:-}" ] ;; *) return 1 ;; esac
 }
 # A fleet whose pools do not name bubblewrap does without.
 sandbox_wanted() {
   case "$word" in
-    verify | gateway) return 1 ;;
+    verify | gateway | migrate) return 1 ;;
     up | worker) case ${MUSTER_POOLS:-bubblewrap} in *bubblewrap*) return 0 ;; *) return 1 ;; esac ;;
     *) [ "$(uname -s)" = Linux ] ;;
   esac
@@ -214,6 +214,7 @@ case $word in
   up) exec node apps/cli/src/main.ts up "$@" ;;
   worker) exec node apps/worker/src/main.ts "$@" ;;
   gateway) exec node apps/gateway/src/main.ts "$@" ;;
+  migrate) exec node apps/cli/src/main.ts migrate "$@" ;;
   test) exec node node_modules/vitest/vitest.mjs run "$@" ;;
   prove) MUSTER_PROVE=1 exec node node_modules/vitest/vitest.mjs run "$@" ;;
   bench) exec node packages/bench/src/main.ts "$@" ;;
@@ -221,5 +222,5 @@ case $word in
     export TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1 TURBO_NO_UPDATE_NOTIFIER=1
     exec node node_modules/turbo/bin/turbo run verify-tasks --continue --output-logs=errors-only "$@"
     ;;
-  *) fail "unknown word '$word': use up, worker, gateway, test, prove, bench or verify" ;;
+  *) fail "unknown word '$word': use up, migrate, worker, gateway, test, prove, bench or verify" ;;
 esac

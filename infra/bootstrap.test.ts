@@ -236,6 +236,6 @@ test('a word that it does not know is refused with those it knows', () => {
   const { status, said } = machine({ programs: { 'redis-server': THERE, bwrap: THERE } }).run('dance')
   expect([status, said]).toEqual([
     1,
-    expect.stringContaining("unknown word 'dance': use up, worker, gateway, test, prove, bench or verify"),
+    expect.stringContaining("unknown word 'dance': use up, migrate, worker, gateway, test, prove, bench or verify"),
   ])
 })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { fleetClient, REPOSITORY_FOLDER, startFleet, type TestFleet, until } from '@muster/testkit'
+import { createDatabase, fleetClient, REPOSITORY_FOLDER, startFleet, type TestFleet, until } from '@muster/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const run = promisify(execFile)
@@ -94,4 +94,13 @@ test('a worker started by itself serves the fleet whose servers it is told', asy
     process.kill(-(worker.pid ?? 0), 'SIGTERM')
     await ended
   }
+})
+
+test('the tables are made on a Postgres that has none, and a second time changes nothing', async () => {
+  await using empty = await createDatabase()
+  await empty.query('DROP SCHEMA public CASCADE')
+  await empty.query('CREATE SCHEMA public')
+  const env = { ...process.env, DATABASE_URL: empty.url }
+  for (let time = 0; time < 2; time++) await run('npm', ['run', '--silent', 'migrate'], { cwd: REPOSITORY_FOLDER, env })
+  expect(await empty.query('SELECT FROM runs')).toEqual([])
 })
