@@ -34,7 +34,10 @@ export async function explainRun(context: EngineContext, runId: string): Promise
       text: 'The run waits; the gate is away or being rebuilt, and takes the run up again within seconds.',
     }
   if (answer.explanation === null)
-    return { ...base, text: 'The run waits to be offered to the gate, which happens within a second or two.' }
+    return {
+      ...base,
+      text: 'The run waits to be offered to the gate, which happens within seconds; after a rebuild, when the longer waiting ones were.',
+    }
   return { ...base, ...inGate(answer.explanation, place.now.getTime()) }
 }
 
