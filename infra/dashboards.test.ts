@@ -1,9 +1,14 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { ROUTES } from '@muster/contracts'
 import { METRICS, type MetricSpec } from '@muster/runtime'
+import { parsePrometheus } from '@muster/testkit'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { GATEWAY_METRICS } from '../apps/gateway/src/metrics/gateway-metrics.ts'
+import { createGatewayMetrics, GATEWAY_METRICS } from '../apps/gateway/src/metrics/gateway-metrics.ts'
+import { createWorkerMetrics, watchWorker } from '../apps/worker/src/metrics/worker-metrics.ts'
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
 const shown = new Map<string, MetricSpec>(
@@ -90,4 +95,59 @@ test('every parenthesis, bracket and brace is closed', () => {
     }
     expect(open, expr).toEqual([])
   }
+})
+
+/** The label sets of every counter that shows something before anything was counted. */
+async function zeros(): Promise<ReadonlyMap<string, readonly Readonly<Record<string, string>>[]>> {
+  const worker = createWorkerMetrics()
+  watchWorker(worker, { pools: { none: 1 }, executions: () => [], breakers: () => ({}) })
+  const texts = await Promise.all(
+    [createGatewayMetrics(), worker].map(async (metrics) => (await metrics.scrape()).text),
+  )
+  const families = texts.flatMap((text) => [...parsePrometheus(text).values()])
+  return new Map(families.map(({ name, samples }) => [name, samples.map(({ labels }) => labels)]))
+}
+
+test('each counter that an alert looks for by a label is there at 0 before it counts, so that its rate sees what comes first', async () => {
+  const shownAtStart = await zeros()
+  const looks = alerts.groups.flatMap(({ rules }) =>
+    rules.flatMap(({ expr }) => [...expr.matchAll(/\b(muster_\w+_total)\{([^}]*)\}/g)]),
+  )
+  expect(looks.length).toBeGreaterThan(3)
+  for (const [, name = '', matchers = ''] of looks) {
+    const wanted = [...matchers.matchAll(/(\w+)=~?"([^"]*)"/g)].map(
+      ([, label = '', values = '']) => [label, new RegExp(`^(?:${values})$`)] as const,
+    )
+    const found = (shownAtStart.get(name) ?? []).filter((labels) =>
+      wanted.every(([label, values]) => values.test(labels[label] ?? '')),
+    )
+    expect(found.length, `${name}{${matchers}}`).toBeGreaterThan(0)
+  }
+})
+
+test('without Postgres commands are refused before the engine sees them: what they were answered tells of it', () => {
+  const refusing = expressions.find(({ where }) => where === 'MusterRefusing')?.expr ?? ''
+  for (const route of ['postCommand', 'postBatch']) {
+    expect(Object.keys(ROUTES)).toContain(route)
+    expect(refusing).toMatch(new RegExp(`muster_http_requests_total\\{route=~"[^"]*\\b${route}\\b`))
+  }
+})
+
+const PROMTOOL = 'promtool'
+const promtool = (...words: string[]) =>
+  spawnSync(PROMTOOL, words, { cwd: fileURLToPath(new URL('./prometheus/', import.meta.url)), encoding: 'utf8' })
+
+test.skipIf(promtool('--version').status !== 0)('Prometheus takes the rules, and they fire when they should', () => {
+  for (const words of [
+    ['check', 'config', 'prometheus.yml'],
+    ['test', 'rules', 'alerts.test.yml'],
+  ]) {
+    const { status, stdout, stderr } = promtool(...words)
+    expect([status, status === 0 ? '' : stdout + stderr]).toEqual([0, ''])
+  }
+})
+
+test('each rule is tried', () => {
+  const tried = read('./prometheus/alerts.test.yml')
+  for (const { alert } of alerts.groups.flatMap(({ rules }) => rules)) expect(tried).toContain(alert)
 })

@@ -107,7 +107,7 @@ const podSchema = z.object({
     .optional(),
   spec: z.object({
     terminationGracePeriodSeconds: z.int().optional(),
-    securityContext: z.object({ runAsNonRoot: z.literal(true), runAsUser: z.literal(10_001) }).loose(),
+    securityContext: z.object({ runAsNonRoot: z.literal(true), runAsUser: z.int(), runAsGroup: z.int() }).loose(),
     containers: z.tuple([containerSchema]),
   }),
 })
@@ -136,15 +136,31 @@ const podEnvironment = (role: keyof typeof PODS): Record<string, string> =>
 
 afterEach(() => vi.unstubAllEnvs())
 const ROLES = ['gateway', 'worker', 'migrate'] as const
+const USERS = { gateway: 10_002, worker: 10_001, migrate: 10_002 } as const
 
 test.each(ROLES)('the role %s is one that the image starts, as nobody in particular', (role) => {
   const entrypoint = read('infra/docker/entrypoint.sh')
   expect(entrypoint).toMatch(new RegExp(`^ {2}[^#\\n]*\\b${role}\\b[^\\n]*\\) exec node`, 'm'))
   expect(service(role).command).toEqual([role])
   expect(PODS[role].spec.containers[0].args).toEqual([role])
-  expect(service(role)).toMatchObject({ user: '10001:10001', cap_drop: ['ALL'], read_only: true })
+  const user = USERS[role]
+  expect(service(role)).toMatchObject({ user: `${user}:${user}`, cap_drop: ['ALL'], read_only: true })
+  expect(PODS[role].spec.securityContext).toMatchObject({ runAsUser: user, runAsGroup: user })
   expect(read('infra/docker/Dockerfile')).toContain('USER 10001:10001')
   expect(existsSync(new URL(`apps/${role === 'migrate' ? 'cli' : role}/src/main.ts`, root))).toBe(true)
+})
+
+test('an agent uses up nothing that the kernel counts by user and a gateway needs', () => {
+  expect(USERS.gateway).not.toBe(USERS.worker)
+  const dockerfile = read('infra/docker/Dockerfile')
+  for (const user of new Set(Object.values(USERS))) expect(dockerfile).toMatch(new RegExp(`useradd --uid ${user} `))
+  // whatever umask the clone was made with, each of these users reads what is in the image
+  expect(dockerfile).toMatch(/chmod -R go\+rX \/app\n(?:.*\n)*FROM (?:.*\n)*COPY --from=build \/app \/app/)
+  // only workers have folders that belong to a user
+  for (const role of ['gateway', 'migrate'] as const) {
+    expect(service(role).volumes).toBeUndefined()
+    expect(PODS[role].spec.containers[0].volumeMounts.filter(({ name }) => name !== 'tmp')).toEqual([])
+  }
 })
 
 test.each(ROLES)('%s knows every variable that it is given', (role) => {

@@ -42,7 +42,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger): Promi
   })
   const metrics = createGatewayMetrics({ tenantDetail: config.metricsTenants })
   metrics.includeProcess()
-  const tracing = await startTracing({ endpoint: config.otlpEndpoint, service: 'muster-gateway' })
+  const tracing = await startTracing({ endpoint: config.otlpEndpoint, service: 'muster-gateway', warn })
   const engine: EngineContext = { database, gate, log: logger, ceilings: config.ceilings }
   const gateway = buildApp({
     engine,

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import {
   envDatabaseUrl,
   envInteger,
@@ -46,6 +47,7 @@ const schema = z
     MUSTER_METRICS_TOKEN: envMetricsToken,
     MUSTER_METRICS_TENANTS: envMetricsTenants,
     OTEL_EXPORTER_OTLP_ENDPOINT: envOtlpEndpoint,
+    MUSTER_MIGRATIONS_DIR: z.string().default(fileURLToPath(new URL('../../../prisma/migrations/', import.meta.url))),
     MUSTER_LOG_LEVEL: envLogLevel.default('info'),
   })
   .transform((env) => ({
@@ -78,6 +80,8 @@ const schema = z
     drainMaxMs: env.MUSTER_DRAIN_MAX_MS,
     cancelGraceMs: env.MUSTER_CANCEL_GRACE_MS,
     lossesMax: env.MUSTER_LOSSES_MAX,
+    /** The migrations that the database must have. */
+    migrationsDir: env.MUSTER_MIGRATIONS_DIR,
     /** Finished work is removed after so many days; 0: never. */
     retentionDays: env.MUSTER_RETENTION_DAYS,
     logLevel: env.MUSTER_LOG_LEVEL,

@@ -1,9 +1,8 @@
 import type { Logger } from '@muster/runtime'
 import type { WorkerConfig } from './config.ts'
+import { HAND_BACKS_MAX } from './hand-backs.ts'
 import type { RunDesk } from './run-desk.ts'
 
-/** Hand-backs in a row without a sign of progress, past which a run stays until the last limit. */
-const HAND_BACKS_MAX = 5
 const SNAPSHOT_GRACE_MS = 2000
 /** What killing what is left may take past the last limit, and keeping its ends where Postgres answers; and once more without Postgres. */
 const LEFT_MS = 5000

@@ -13,10 +13,13 @@ import {
 } from '@muster/sandbox'
 import type { ClaimedRun } from '@muster/store'
 import { type AgentFolders, type AgentFoldersParts, openAgentFolders } from './agent-folders.ts'
+import { HAND_BACKS_MAX } from './hand-backs.ts'
 import { startNoop } from './noop-runner.ts'
 import { startMessage } from './start-message.ts'
 
 const ASK_AGAIN_MS = 250
+
+type FailureCode = 'sandbox_unavailable' | 'bundle_unavailable' | 'internal_error'
 
 export type ExecutionParts = {
   readonly sandboxes: ReadonlyMap<string, Sandbox>
@@ -27,6 +30,8 @@ export type ExecutionParts = {
   /** Asked after the sandbox can be found and before its program begins. */
   readonly holds: (run: ClaimedRun) => Promise<boolean>
   readonly onStarted: (run: ClaimedRun, seconds: number) => void
+  /** Why no sandbox of the pool begins on this node; null when one does. */
+  readonly faultOf: (pool: string) => Promise<string | null>
   readonly tracing: Tracing
   /** Whether the pool `none` runs nothing: for benchmarks only. */
   readonly noop: boolean
@@ -96,11 +101,7 @@ export class Execution {
       await this.#agent?.stop().catch(() => undefined)
       if (this.#cause?.kind === 'lost') return { kind: 'abandoned' }
       const message = error instanceof Error ? error.message : String(error)
-      return this.#ended({
-        kind: 'failed',
-        failure: { code: 'internal_error', message, retryable: true },
-        exitCode: null,
-      })
+      return this.#agent === null ? this.#notBegun('internal_error', message) : this.#failed('internal_error', message)
     } finally {
       clearTimeout(this.#timer)
       this.#parts.writer.forget(this.run.run_id, this.run.generation)
@@ -135,9 +136,9 @@ export class Execution {
     if ((await this.#clearEarlier(folder)) === 'refused') return this.#stoppedBeforeStart()
     const sandbox = sandboxes.get(run.policy.runtime_type)
     if (sandbox === undefined)
-      return this.#unavailable('sandbox_unavailable', `this node has no ${run.policy.runtime_type}`)
+      return this.#notBegun('sandbox_unavailable', `this node has no ${run.policy.runtime_type}`)
     const shown = await openAgentFolders(run, agentFolders, (question) => this.#ask(question))
-    if (shown.kind === 'absent') return this.#unavailable('bundle_unavailable', shown.reason)
+    if (shown.kind === 'absent') return this.#failed('bundle_unavailable', shown.reason)
     if (shown.kind === 'stopped') return this.#stoppedBeforeStart()
     try {
       return await this.#runIn(sandbox, folder, shown.folders, traceparent)
@@ -176,7 +177,7 @@ export class Execution {
       () => this.#mayStart(),
     )
     starting.end(started.kind === 'failed' ? 'error' : 'ok')
-    if (started.kind === 'failed') return this.#unavailable('sandbox_unavailable', started.reason)
+    if (started.kind === 'failed') return this.#notBegun('sandbox_unavailable', started.reason)
     if (started.kind === 'refused') return this.#stoppedBeforeStart()
     const { process } = started
     this.#parts.onStarted(run, (performance.now() - begun) / 1000)
@@ -308,12 +309,16 @@ export class Execution {
     return this.#ended(this.#stopped(null))
   }
 
-  #unavailable(code: 'sandbox_unavailable' | 'bundle_unavailable', reason: string): ExecutionEnd {
-    return this.#ended({
-      kind: 'failed',
-      failure: { code, message: reason, retryable: true },
-      exitCode: null,
-    })
+  /** The agent did not begin. Where the node is at fault, which then takes no more of the pool, that is no try: another may run it. */
+  async #notBegun(code: FailureCode, reason: string): Promise<ExecutionEnd> {
+    const fault = await this.#parts.faultOf(this.run.policy.runtime_type)
+    if (fault === null || this.run.hand_backs >= HAND_BACKS_MAX) return this.#failed(code, reason)
+    if (this.#cause !== null) return this.#stoppedBeforeStart()
+    return this.#ended({ kind: 'handed_back', progressed: false })
+  }
+
+  #failed(code: FailureCode, message: string): ExecutionEnd {
+    return this.#ended({ kind: 'failed', failure: { code, message, retryable: true }, exitCode: null })
   }
 
   #ended(outcome: AttemptOutcome, usage: Usage = NO_USAGE, limits: AttemptLimits = {}): ExecutionEnd {

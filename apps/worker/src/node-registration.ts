@@ -3,12 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { NodePools } from '@muster/contracts'
 import { newId } from '@muster/core'
 import { type EngineContext, refreshCapacities } from '@muster/engine'
-import { disconnectNode, drainNode, registerNode } from '@muster/store'
+import { disconnectNode, drainNode, registerNode, setNodePools } from '@muster/store'
 
 export type NodeFacts = {
   readonly hostIdentity: string
   readonly address: string | null
-  readonly pools: NodePools
+  /** The slots at this moment. */
+  readonly pools: () => NodePools
   readonly metadata: Readonly<Record<string, string>>
   readonly version: string
 }
@@ -54,6 +55,14 @@ export class NodeRegistration {
     await refreshCapacities(this.#context)
   }
 
+  /** Tells of the slots as they are now. */
+  async tellPools(): Promise<void> {
+    const id = this.#id
+    if (id === null) return
+    await setNodePools(this.#context.database.pool, id, this.#facts.pools())
+    await refreshCapacities(this.#context)
+  }
+
   /** Leaves in order. */
   async leave(): Promise<void> {
     const id = this.#id
@@ -72,6 +81,7 @@ export class NodeRegistration {
           pid: process.pid,
           labels: {},
           ...this.#facts,
+          pools: this.#facts.pools(),
         })
         this.#id = id
         await refreshCapacities(this.#context).catch((error: unknown) => {

@@ -14,6 +14,8 @@ export type DeskOptions = {
   readonly cancelGraceMs: number
   /** The node's id, or null while it has none: dead and not yet registered anew. */
   readonly nodeId: () => string | null
+  /** Whether the node can serve a pool at this moment. */
+  readonly serves: (pool: string) => boolean
   /** A claim was refused because the node is dead. */
   readonly onNodeDead: (nodeId: string) => void
   readonly onEnded: (run: ClaimedRun, end: ExecutionEnd, seconds: number) => void
@@ -172,9 +174,9 @@ export class RunDesk {
         end: decided,
         usage: end.usage,
         limits: end.limits,
-        place: this.#mayGoOn(nodeId) ? { nodeId, pool: run.policy.runtime_type } : null,
+        place: this.#mayGoOn(nodeId, run.policy.runtime_type) ? { nodeId, pool: run.policy.runtime_type } : null,
       })
-      context.log.info({ ...ids, status: decided.status, finished }, 'attempt ended')
+      context.log.info({ ...ids, status: decided.status, code: decided.failure?.code, finished }, 'attempt ended')
       outcome = 'ok'
       span.set({ 'muster.status': decided.status })
       // where the run was lost meanwhile another attempt may be at work in it
@@ -187,8 +189,8 @@ export class RunDesk {
     }
   }
 
-  #mayGoOn(nodeId: string): boolean {
-    return !this.#closed && this.#options.nodeId() === nodeId
+  #mayGoOn(nodeId: string, pool: string): boolean {
+    return !this.#closed && this.#options.nodeId() === nodeId && this.#options.serves(pool)
   }
 
   /** The folder of a run without a session goes with the run; whoever has the place next does not wait for that. */

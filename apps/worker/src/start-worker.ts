@@ -1,7 +1,7 @@
 import { poolSchema } from '@muster/contracts'
 import { createRunHolder, createTicker, type EngineContext, EventWriter } from '@muster/engine'
 import { createGate } from '@muster/gate'
-import { type Logger, paceWarnings, startHealthServer, startTracing } from '@muster/runtime'
+import { type Logger, paceWarnings, type ReadinessCheck, startHealthServer, startTracing } from '@muster/runtime'
 import {
   createAttachmentFolders,
   createBundles,
@@ -19,14 +19,22 @@ import { countAttempt } from './metrics/count-attempt.ts'
 import { createWorkerMetrics, watchWorker, workerReport } from './metrics/worker-metrics.ts'
 import { NodeRegistration } from './node-registration.ts'
 import { openSandboxes } from './open-sandboxes.ts'
+import { PoolHealth } from './pool-health.ts'
 import { RunDesk } from './run-desk.ts'
 import { startClocks } from './start-clocks.ts'
 import { startCustodian } from './start-custodian.ts'
+import { untilMigrated } from './until-migrated.ts'
 
 const POOL_SIZE = 6
 const VERSION = '0.1.0'
 /** A tick a second, whichever worker takes it. */
 const TICK_AFTER_MS = 900
+/** How often a worker that cannot start yet looks again. */
+
+type StartOptions = {
+  /** Aborted, a start that has not registered yet ends with the signal's reason; a later one ends as ever, to be drained. */
+  readonly signal?: AbortSignal
+}
 
 export type RunningWorker = {
   readonly nodeId: string
@@ -37,8 +45,15 @@ export type RunningWorker = {
   kill(): void
 }
 
-/** Starts a worker: probes what it can serve, proves the shared folders, registers, beats, takes jobs and does its share of the duties. */
-export async function startWorker(config: WorkerConfig, logger: Logger): Promise<RunningWorker> {
+/**
+ * Starts a worker: waits for Postgres and its migrations, proves the shared folders, probes what it can serve, registers, beats, takes jobs
+ * and does its share of the duties. Its health is served from the first on.
+ */
+export async function startWorker(
+  config: WorkerConfig,
+  logger: Logger,
+  { signal = new AbortController().signal }: StartOptions = {},
+): Promise<RunningWorker> {
   if (config.bundlesRoot !== undefined) await proveBundlesRoot(config.bundlesRoot)
   const giveUp = new AbortController()
   const warn = paceWarnings(logger)
@@ -53,9 +68,24 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     onError: (error, source) => warn(error, { source }, 'the gate is in trouble'),
   })
   const metrics = createWorkerMetrics({ tenantDetail: config.metricsTenants })
-  const tracing = await startTracing({ endpoint: config.otlpEndpoint, service: 'muster-worker' })
+  metrics.includeProcess()
+  const tracing = await startTracing({ endpoint: config.otlpEndpoint, service: 'muster-worker', warn })
   const context: EngineContext = { database, gate, log: logger, report: workerReport(metrics) }
+  let asks = STARTING
+  const health = await startHealthServer({
+    host: config.healthHost,
+    port: config.healthPort,
+    metrics: { registry: metrics, token: config.metricsToken },
+    checks: {
+      postgres: async () => {
+        await database.pool.query('SELECT 1')
+      },
+      registered: () => asks.registered(),
+      taking: () => asks.taking(),
+    },
+  })
 
+  await untilMigrated(database, config.migrationsDir, { signal, warn })
   const rootId = await proveRoot(config.sessionsRoot)
   const fleetRootId = await agreeOnRoot(database.pool, rootId)
   if (rootId !== fleetRootId)
@@ -65,10 +95,11 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   const { sandboxes, pools, holds } = await openSandboxes(config.pools, config, logger)
   if (config.noop) logger.warn({}, 'MUSTER_NOOP is set: runs of the pool none are answered without running anything')
   const identity = await hostIdentity()
+  const poolHealth = new PoolHealth({ pools, sandboxes, logger, onChange: () => servePools() })
   const registration = new NodeRegistration(context, {
     hostIdentity: identity,
     address: null,
-    pools,
+    pools: () => poolHealth.serving,
     metadata: Object.fromEntries([...holds].map(([pool, names]) => [`${HOLDS_KEY}${pool}`, names.join(',')])),
     version: VERSION,
   })
@@ -107,10 +138,14 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   /** Takes jobs only while they can be claimed: known as a node, Postgres answering, not draining. */
   const steer = (): void => {
     const takes = registration.id !== null && !undecided && !draining
-    for (const consumer of taking) {
-      if (takes) consumer.resume()
+    for (const [pool, consumer] of taking) {
+      if (takes && !poolHealth.faults.has(pool)) consumer.resume()
       else void consumer.pause()
     }
+  }
+  const servePools = (): void => {
+    steer()
+    registration.tellPools().catch((error: unknown) => warn(error, {}, 'the pools that are served could not be told'))
   }
   const writer = new EventWriter(context, giveUp.signal)
   const holder = createRunHolder(context, {
@@ -133,6 +168,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
     lossesMax: config.lossesMax,
     cancelGraceMs: config.cancelGraceMs,
     nodeId: () => registration.id,
+    serves: (pool) => !poolHealth.faults.has(pool),
     onNodeDead: (id) => renew(id),
     onEnded: (run, end, seconds) => countAttempt(metrics, run, end, seconds),
     parts: {
@@ -148,6 +184,7 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
       holds: (run) => holdsRun(database.pool, run.run_id, run.generation),
       tracing,
       noop: config.noop,
+      faultOf: (pool) => poolHealth.faultOf(pool),
       onStarted: (run, seconds) =>
         metrics.observe('sandbox_start_seconds', { pool: run.policy.runtime_type, start: 'cold' }, seconds),
     },
@@ -168,10 +205,18 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   }
 
   await beat.ready
+  signal.throwIfAborted()
   const nodeId = await registration.register()
   beat.name(nodeId)
-  const taking = Object.entries(pools).map(([pool, slots]) =>
-    gate.consume(poolSchema.parse(pool), { concurrency: slots, process: (job, carries) => desk.take(job, carries) }),
+  const taking = Object.entries(pools).map(
+    ([pool, slots]) =>
+      [
+        pool,
+        gate.consume(poolSchema.parse(pool), {
+          concurrency: slots,
+          process: (job, carries) => desk.take(job, carries),
+        }),
+      ] as const,
   )
   const stopCancelHints = gate.onCancel((runId) => {
     if (desk.executions.some((execution) => execution.run.run_id === runId)) beat.hurry()
@@ -183,24 +228,17 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
   })
   const clocks = startClocks(ticker, warn)
   watchWorker(metrics, { pools, executions: () => desk.executions, breakers: () => gate.breakers() })
-  metrics.includeProcess()
-  const health = await startHealthServer({
-    host: config.healthHost,
-    port: config.healthPort,
-    metrics: { registry: metrics, token: config.metricsToken },
-    checks: {
-      postgres: async () => {
-        await database.pool.query('SELECT 1')
-      },
-      registered: async () => {
-        if (registration.id === null) throw new Error('declared dead, registering anew')
-      },
-      taking: async () => {
-        if (draining) throw new Error('draining')
-        if (broken !== null) throw broken
-      },
+  asks = {
+    registered: async () => {
+      if (registration.id === null) throw new Error('declared dead, registering anew')
     },
-  })
+    taking: async () => {
+      if (draining) throw new Error('draining')
+      if (broken !== null) throw broken
+      const [sick] = poolHealth.faults
+      if (sick !== undefined) throw new Error(`cannot serve ${sick[0]}: ${sick[1]}`)
+    },
+  }
 
   return {
     nodeId,
@@ -213,13 +251,14 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
       await registration
         .drain()
         .catch((error: unknown) => logger.warn({ err: error }, 'the drain is made known by the beat'))
-      await Promise.all(taking.map((consumer) => consumer.pause()))
+      poolHealth.stop()
+      await Promise.all(taking.map(([, consumer]) => consumer.pause()))
       await drainDesk(desk, config, giveUp, logger)
       await clocks.stop()
       stopCancelHints()
       stopCustodian()
       await registration.leave().catch((error: unknown) => logger.warn({ err: error }, 'could not leave in order'))
-      await Promise.all(taking.map((consumer) => consumer.close(0)))
+      await Promise.all(taking.map(([, consumer]) => consumer.close(0)))
       await beat.stop()
       await health.close()
       await gate.close()
@@ -227,4 +266,13 @@ export async function startWorker(config: WorkerConfig, logger: Logger): Promise
       await tracing.close()
     },
   }
+}
+
+const isStarting = async (): Promise<never> => {
+  throw new Error('starting')
+}
+/** What `/readyz` asks beside Postgres, while the start is not over. */
+const STARTING: Readonly<Record<'registered' | 'taking', ReadinessCheck>> = {
+  registered: isStarting,
+  taking: isStarting,
 }

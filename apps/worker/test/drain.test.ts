@@ -97,6 +97,7 @@ test('a job that arrives after a drain began is dropped untouched', async () => 
     lossesMax: 5,
     cancelGraceMs: 0,
     nodeId: () => 'nod_01arz3ndektsv4rrffq69g5fav',
+    serves: () => true,
     onNodeDead: untouched,
     onEnded: untouched,
     parts: {
@@ -110,6 +111,7 @@ test('a job that arrives after a drain began is dropped untouched', async () => 
       writer: new EventWriter(fleet.context, new AbortController().signal),
       hostIdentity: 'here',
       holds: untouched,
+      faultOf: async () => null,
       onStarted: untouched,
       tracing: NO_TRACING,
       noop: false,

@@ -52,6 +52,7 @@ export function openLoneDesk(answers: Partial<RunHolder> & { readonly parts?: Pa
     lossesMax: 5,
     cancelGraceMs: 0,
     nodeId: () => NODE,
+    serves: () => true,
     onNodeDead: untouched,
     onEnded: () => undefined,
     parts: {
@@ -71,6 +72,7 @@ export function openLoneDesk(answers: Partial<RunHolder> & { readonly parts?: Pa
       writer: new EventWriter(context, new AbortController().signal),
       hostIdentity: 'here',
       holds: async () => true,
+      faultOf: async () => null,
       onStarted: () => undefined,
       tracing: NO_TRACING,
       noop: true,

@@ -60,7 +60,8 @@ async function runTrial(trial: SandboxTrial, runId: string, workspace: string): 
     group: { runId, sessionId: null, generation: 0 },
     command: ['/bin/sh', '-c', TRIAL],
     env: { TRIAL_SEES: trial.sees },
-    files: { trial: 'ok' },
+    // files that are in no cache yet: that it can still take some is looked at, too
+    files: { trial: 'ok', run: runId },
     bundleFolder: null,
     attachmentsFolder: null,
     workspaceFolder: workspace,

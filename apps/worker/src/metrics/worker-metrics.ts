@@ -1,5 +1,6 @@
 import type { NodePools } from '@muster/contracts'
-import type { EngineReport } from '@muster/engine'
+import type { AttemptOutcome } from '@muster/core'
+import { DUTIES, type EngineReport, type RecoveryCause } from '@muster/engine'
 import { createMetrics, type MetricName, type Metrics, type MetricsOptions } from '@muster/runtime'
 import type { Execution } from '../execute-run.ts'
 
@@ -24,7 +25,33 @@ export const WORKER_METRICS = [
   'events_total',
 ] as const satisfies readonly MetricName[]
 
-export const createWorkerMetrics = (options?: MetricsOptions): Metrics => createMetrics(WORKER_METRICS, options)
+const CAUSES = ['lost', 'handed_back', 'offer_lost'] as const satisfies readonly RecoveryCause[]
+const REBUILDS = ['loaded', 'refused', 'unavailable'] as const
+const ENDS = [
+  'succeeded',
+  'failed',
+  'timed_out',
+  'cancelled',
+  'handed_back',
+  'lost',
+] as const satisfies readonly AttemptOutcome['kind'][]
+
+export function createWorkerMetrics(options?: MetricsOptions): Metrics {
+  const metrics = createMetrics(WORKER_METRICS, options)
+  metrics.showZeros(
+    'run_recoveries_total',
+    CAUSES.map((cause) => ({ cause })),
+  )
+  metrics.showZeros(
+    'gate_rebuilds_total',
+    REBUILDS.map((outcome) => ({ outcome })),
+  )
+  metrics.showZeros(
+    'duties_total',
+    DUTIES.flatMap((duty) => (['done', 'failed'] as const).map((outcome) => ({ duty, outcome }))),
+  )
+  return metrics
+}
 
 /** Counts what the engine does in a worker. */
 export const workerReport = (metrics: Metrics): Partial<EngineReport> => ({
@@ -53,6 +80,10 @@ export function watchWorker(
     readonly breakers: () => Readonly<Record<string, 'closed' | 'open'>>
   },
 ): void {
+  metrics.showZeros(
+    'runs_total',
+    Object.keys(parts.pools).flatMap((pool) => ENDS.map((status) => ({ pool, status }))),
+  )
   metrics.onScrape(async () => {
     const active = Map.groupBy(parts.executions(), (execution) => execution.run.policy.runtime_type as string)
     for (const [pool, slots] of Object.entries(parts.pools)) {

@@ -16,6 +16,11 @@ const METRICS_PREFIX = 'muster_'
 export type Metrics = {
   /** Adds to a counter; the tenant shows only as far as the operator asked. */
   count<Name extends CounterName>(name: Name, labels: MetricLabels<Name>, by?: number, tenant?: Tenant): void
+  /**
+   * Shows counters at 0: else what comes first is the first sample of its series, and no rate sees it. Where tenants are told apart, a
+   * counter that does is left alone, since its tenants are not known.
+   */
+  showZeros<Name extends CounterName>(name: Name, labels: readonly MetricLabels<Name>[]): void
   observe<Name extends HistogramName>(name: Name, labels: MetricLabels<Name>, seconds: number): void
   set<Name extends GaugeName>(name: Name, labels: MetricLabels<Name>, value: number): void
   /** Forgets every value of a gauge: what cannot be known now is not shown. */
@@ -53,6 +58,11 @@ export function createMetrics(names: readonly MetricName[], options: MetricsOpti
     count(name, labels, by = 1, tenant) {
       const spec: MetricSpec = METRICS[name]
       counters.get(name)?.inc(spec.tenant === true ? { ...labels, ...tenantLabels(tenant) } : labels, by)
+    },
+    showZeros(name, labels) {
+      const spec: MetricSpec = METRICS[name]
+      if (spec.tenant === true && detail !== 'none') return
+      for (const each of labels) counters.get(name)?.inc(each, 0)
     },
     observe(name, labels, seconds) {
       histograms.get(name)?.observe(labels, Math.max(0, seconds))

@@ -36,6 +36,11 @@ export const METRICS = {
   },
   stream_clients: { kind: 'gauge', help: 'Readers that follow a run at this gateway', labels: [] },
   queue_depth: { kind: 'gauge', help: 'Runs that wait for a slot in the gate of the whole fleet', labels: ['pool'] },
+  queue_startable: {
+    kind: 'gauge',
+    help: 'Runs that wait for nothing but a slot, so behind no limit and no pause, of the whole fleet',
+    labels: ['pool'],
+  },
   queue_due_later: {
     kind: 'gauge',
     help: 'Runs that the gate holds until they are due, of the whole fleet',

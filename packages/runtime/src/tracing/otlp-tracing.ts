@@ -1,16 +1,19 @@
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
-import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
+import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
+import type { PacedWarn } from '../pace-warnings.ts'
 import type { Tracing } from './start-tracing.ts'
 import { formatTraceparent, parseTraceparent } from './traceparent.ts'
 
 const KINDS = { server: SpanKind.SERVER, consumer: SpanKind.CONSUMER, internal: SpanKind.INTERNAL } as const
 const CLOSE_MS = 3000
+/** What OpenTelemetry calls success; the package that names it is no dependency of ours. */
+const SENT = 0
 
 /** Spans by OpenTelemetry, sent in batches as OTLP/HTTP; its sampler honours the parent's choice. */
-export function openOtlpTracing(endpoint: string, service: string): Tracing {
-  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` })
+export function openOtlpTracing(endpoint: string, service: string, warn: PacedWarn): Tracing {
+  const exporter = tellingExporter(new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` }), warn)
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': service, 'service.instance.id': `${process.pid}` }),
     spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: 1000 })],
@@ -47,3 +50,15 @@ export function openOtlpTracing(endpoint: string, service: string): Tracing {
     },
   }
 }
+
+/** The exporter, with what it could not send told: the library keeps that to itself. */
+const tellingExporter = (exporter: SpanExporter, warn: PacedWarn): SpanExporter => ({
+  export(spans, done) {
+    exporter.export(spans, (result) => {
+      if (result.code !== SENT) warn(result.error, {}, 'spans were not taken by the collector')
+      done(result)
+    })
+  },
+  forceFlush: async () => exporter.forceFlush?.(),
+  shutdown: () => exporter.shutdown(),
+})

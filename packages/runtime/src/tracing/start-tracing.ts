@@ -1,3 +1,5 @@
+import { createLogger } from '../create-logger.ts'
+import { type PacedWarn, paceWarnings } from '../pace-warnings.ts'
 import { formatTraceparent, parseTraceparent } from './traceparent.ts'
 
 export type SpanAttributes = Readonly<Record<string, string | number>>
@@ -36,11 +38,16 @@ export type TracingOptions = {
   /** The base address of an OTLP/HTTP receiver; null: no tracing, and no tracing library is loaded. */
   readonly endpoint: string | null
   readonly service: string
+  /** Told when spans are not taken; a log of its own unless given. */
+  readonly warn?: PacedWarn
 }
 
-/** Opens the way of spans to a receiver. One that does not answer costs nothing but its spans. */
-export async function startTracing({ endpoint, service }: TracingOptions): Promise<Tracing> {
+/** Opens the way of spans to a receiver. One that does not answer costs nothing but its spans, and is told of. */
+export async function startTracing({ endpoint, service, warn }: TracingOptions): Promise<Tracing> {
   if (endpoint === null) return NO_TRACING
   const { openOtlpTracing } = await import('./otlp-tracing.ts')
-  return openOtlpTracing(endpoint, service)
+  return openOtlpTracing(endpoint, service, warn ?? ownWarn(service))
 }
+
+const ownWarn = (service: string): PacedWarn =>
+  paceWarnings(createLogger({ app: service.replace('muster-', ''), fields: { pid: process.pid } }))
