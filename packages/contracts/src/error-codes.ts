@@ -43,6 +43,7 @@ export const FAILURE_CODES = [
   'agent_error',
   'agent_exit',
   'agent_asked',
+  'invalid_result',
   'timed_out',
   'cancelled',
   'session_released',

@@ -85,19 +85,21 @@ function reportFaults(root: unknown, context: Issues): void {
     } else if (typeof value === 'bigint') {
       report('an integer beyond 2^53, which would lose digits: send it as a string')
     } else if (Array.isArray(value)) {
-      for (const [index, item] of value.entries()) lookInto(index, item)
+      for (const [index, item] of value.entries()) if (!lookInto(index, item)) return
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, item] of Object.entries(value)) {
         if (!isStorable(key)) report('key contains NUL or a lone surrogate')
-        lookInto(key, item)
+        if (!lookInto(key, item)) return
       }
     }
   }
 
-  function lookInto(place: string | number, item: unknown): void {
+  /** Answers whether there is a fault left to be told: where not, there is nothing more to look for. */
+  function lookInto(place: string | number, item: unknown): boolean {
     path.push(place)
     look(item)
     path.pop()
+    return left > 0
   }
 
   look(root)

@@ -62,3 +62,23 @@ test('of many faults the first hundred are told, so that a body costs no more th
   ])
     expect(parsed.error?.issues).toHaveLength(100)
 })
+
+test('nothing is looked at once a hundred faults are found', () => {
+  let looked = 0
+  const value = () =>
+    Object.defineProperty({}, 'x', {
+      enumerable: true,
+      get: () => {
+        looked += 1
+        return Number.NaN
+      },
+    })
+  for (const many of [
+    Array.from({ length: 1000 }, value),
+    Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [index, value()])),
+  ]) {
+    looked = 0
+    expect(jsonValueSchema.safeParse({ many }).error?.issues).toHaveLength(100)
+    expect(looked).toBe(100)
+  }
+})

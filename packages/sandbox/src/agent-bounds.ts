@@ -2,7 +2,7 @@
 export type AgentBounds = {
   /** A plain line of stdout or stderr; the rest of it is cut. */
   readonly lineBytes: number
-  /** A line of the protocol. A longer `result` fails the run. */
+  /** A line of the protocol. A longer `result` or `error` fails the run. */
   readonly messageBytes: number
   /** The data of one event. */
   readonly eventBytes: number
@@ -10,6 +10,11 @@ export type AgentBounds = {
   readonly streamBytes: number
   /** Events a second, after a second's worth at once: an agent with more is read more slowly. */
   readonly eventsPerSecond: number
+  /**
+   * Milliseconds of the worker's main thread a second that it takes to read what an agent says, after a second's worth at once: what
+   * many small values cost is not told by their bytes, and all agents of a worker share that thread.
+   */
+  readonly readMsPerSecond: number
   /** The plain text of stdout that becomes the output of a run without `result`. */
   readonly outputBytes: number
   /** All snapshots of one attempt; later ones are not saved. */
@@ -26,6 +31,7 @@ export const DEFAULT_AGENT_BOUNDS: AgentBounds = {
   eventBytes: 256 * 1024,
   streamBytes: 8 * 1024 * 1024,
   eventsPerSecond: 2_000,
+  readMsPerSecond: 50,
   outputBytes: 1024 * 1024,
   snapshotBytes: 64 * 1024 * 1024,
   resultGraceMs: 2_000,

@@ -1,20 +1,102 @@
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
+
 export type EventPace = {
   /** Counts events and answers for how many milliseconds no more of them should be taken. */
   spend(count: number): number
 }
 
-const SECOND_MS = 1_000
+/** What it took to read some of an agent's output, kept or not. */
+export type ReadCost = {
+  /** How many events it costs as much as. */
+  readonly count: number
+  /** Of the main thread. */
+  readonly ms: number
+}
 
-/** Lets through a second's worth of events at once and after that no more a second than told. */
-export function createEventPace(eventsPerSecond: number, now: () => number = () => performance.now()): EventPace {
-  let left = eventsPerSecond
+export type Turns = {
+  /**
+   * Does some of the work for one agent when it is its turn, and answers how many milliseconds that took. Among those that wait,
+   * the one goes first whose agent took least of the thread so far, as `usedMs` tells.
+   */
+  take(usedMs: number, work: () => void): Promise<number>
+}
+
+export type TurnBounds = {
+  /** Works are done in one turn of the event loop until they took so many milliseconds together. */
+  readonly turnMs: number
+  /** How much longer than a turn took nothing is done after it. */
+  readonly restFactor: number
+}
+
+type Waiting = { readonly usedMs: number; readonly perform: () => number }
+
+const SECOND_MS = 1_000
+const MICROSECONDS = 1_000
+/** What the clock of the event loop can tell. */
+const REST_MIN_MS = 1
+
+/** Lets through a second's worth at once and after that no more a second than told: of events, or of milliseconds of the thread. */
+export function createEventPace(perSecond: number, now: () => number = () => performance.now()): EventPace {
+  let left = perSecond
   let last = now()
   return {
     spend(count) {
       const at = now()
-      left = Math.min(eventsPerSecond, left + ((at - last) / SECOND_MS) * eventsPerSecond) - count
+      left = Math.min(perSecond, left + ((at - last) / SECOND_MS) * perSecond) - count
       last = at
-      return left >= 0 ? 0 : (-left / eventsPerSecond) * SECOND_MS
+      return left >= 0 ? 0 : (-left / perSecond) * SECOND_MS
     },
+  }
+}
+
+/** How many milliseconds of this thread a work takes: what others have of the processor meanwhile is not its agent's to pay. */
+export function timed(work: () => void): number {
+  const before = process.threadCpuUsage()
+  work()
+  const after = process.threadCpuUsage()
+  return (after.user - before.user + after.system - before.system) / MICROSECONDS
+}
+
+/** Works of many agents that would hold up all else in the thread, if they came together, one after the other. */
+export function createTurns({ turnMs, restFactor }: TurnBounds): Turns {
+  const waiting: Waiting[] = []
+  let serving = false
+
+  async function serve(): Promise<void> {
+    serving = true
+    while (waiting.length > 0) {
+      await nextTurn()
+      let ms = 0
+      do ms += takeNext(waiting)?.perform() ?? 0
+      while (ms < turnMs && waiting.length > 0)
+      if (ms * restFactor >= REST_MIN_MS) await delay(ms * restFactor)
+    }
+    serving = false
+  }
+
+  return {
+    take: (usedMs, work) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ usedMs, perform: () => settled(work, resolve, reject) })
+        if (!serving) void serve()
+      }),
+  }
+}
+
+function takeNext(waiting: Waiting[]): Waiting | undefined {
+  const least = Math.min(...waiting.map(({ usedMs }) => usedMs))
+  const next = waiting.findIndex(({ usedMs }) => usedMs === least)
+  return waiting.splice(next, 1)[0]
+}
+
+/** What fails is told to who asked for it, and keeps nobody else from a turn. */
+function settled(work: () => void, resolve: (ms: number) => void, reject: (error: unknown) => void): number {
+  try {
+    const ms = timed(work)
+    resolve(ms)
+    return ms
+  } catch (error) {
+    reject(error)
+    return 0
   }
 }

@@ -9,6 +9,8 @@ export type Line = {
   readonly cut: boolean
   /** False for a last line without newline. */
   readonly ended: boolean
+  /** Told where it is no line, but the last bytes of a message that came out before, cut. */
+  readonly isTail?: true
 }
 
 /** Without `messageBytes` no line is a message. */
@@ -26,11 +28,14 @@ const BRACE = 0x7b
 const SPACE = 0x20
 const TAB = 0x09
 const FIRST_BYTES = 1024
+/** So much of the end of a message that is cut is told, where the message may say what it is. */
+const TAIL_BYTES = 256
 
 /**
  * Splits bytes into lines and holds no more than one line's bound. A line that starts like a JSON object has the bound of
- * messages. A line that reaches its bound comes out at once, cut, and is skipped to its newline. Lines that can be no message
- * come out together, since taking each apart would cost more than all else that is done with them.
+ * messages. A line that reaches its bound comes out at once, cut, and is skipped to its newline, where of a message the tail
+ * comes out. Lines that can be no message come out together, since taking each apart would cost more than all else that is
+ * done with them.
  */
 export function createLineSplitter(bounds: LineBounds): LineSplitter {
   let held = Buffer.alloc(0)
@@ -38,6 +43,8 @@ export function createLineSplitter(bounds: LineBounds): LineSplitter {
   /** Of the line that is held, blanks aside; once it is known nobody looks for it again. */
   let first: number | undefined
   let skipping = false
+  /** The last bytes of a message that is skipped. */
+  let tail: Buffer | null = null
 
   function hold(bytes: Uint8Array): void {
     if (length + bytes.length > held.length) {
@@ -77,23 +84,40 @@ export function createLineSplitter(bounds: LineBounds): LineSplitter {
         first ??= firstOf(piece)
         const bound = boundOf(first)
         const fits = length + piece.length <= bound
-        hold(fits ? piece : piece.subarray(0, bound - length))
+        const kept = fits ? piece.length : bound - length
+        hold(piece.subarray(0, kept))
         if (!fits) {
+          if (bounds.messageBytes !== undefined && first === BRACE) tail = endOf(held.subarray(0, length))
           lines.push(take({ cut: true, ended: true }))
           skipping = true
+          passOver(piece.subarray(kept))
         } else if (newline !== -1) lines.push(take({ cut: false, ended: true }))
+      } else passOver(chunk.subarray(at, end))
+      if (newline !== -1) {
+        skipping = false
+        lines.push(...takeTail())
       }
-      if (newline !== -1) skipping = false
       at = end + 1
     }
     return lines
+  }
+
+  function passOver(bytes: Uint8Array): void {
+    if (tail !== null) tail = endOf(Buffer.concat([tail, bytes.subarray(-TAIL_BYTES)]))
+  }
+
+  function takeTail(): Line[] {
+    if (tail === null) return []
+    const text = textOf(tail)
+    tail = null
+    return [{ text, bytes: 0, cut: true, ended: true, isTail: true }]
   }
 
   function boundOf(byte: number | undefined): number {
     return (byte === BRACE ? bounds.messageBytes : undefined) ?? bounds.lineBytes
   }
 
-  return { push, end: () => (length > 0 ? [take({ cut: false, ended: false })] : []) }
+  return { push, end: () => (length > 0 ? [take({ cut: false, ended: false })] : takeTail()) }
 }
 
 /** The last newline of the plain lines that begin at `at` and together fit into one line's bound, or -1 when there is no such line. */
@@ -117,6 +141,9 @@ function startOfMessage(chunk: Uint8Array, at: number, bound: number): number {
 }
 
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
+
+/** A copy, which keeps nothing else from being let go of. */
+const endOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.subarray(-TAIL_BYTES))
 
 function firstOf(bytes: Uint8Array): number | undefined {
   return bytes.find((byte) => byte !== SPACE && byte !== TAB)

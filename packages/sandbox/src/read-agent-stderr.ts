@@ -1,6 +1,7 @@
 import type { AgentBounds } from './agent-bounds.ts'
 import { type AgentEvent, logEvent } from './agent-event.ts'
 import { createEventBudget, lateReason } from './event-budget.ts'
+import { type ReadCost, timed } from './event-pace.ts'
 import { createLineSplitter, type Line } from './line-splitter.ts'
 import { lineText } from './line-text.ts'
 
@@ -15,7 +16,7 @@ export type StderrReader = {
 
 export type StderrReading = {
   readonly bounds: AgentBounds
-  readonly offer: (events: readonly AgentEvent[], count: number) => Promise<void>
+  readonly offer: (events: readonly AgentEvent[], cost: ReadCost) => Promise<void>
 }
 
 const TAIL_CHARACTERS = 2_000
@@ -28,17 +29,24 @@ export function readAgentStderr({ bounds, offer }: StderrReading): StderrReader 
   const budget = createEventBudget('stderr', bounds)
   let tail = ''
 
-  async function take(lines: readonly Line[]): Promise<void> {
-    if (lines.length === 0) return offer([], READ_COUNT)
+  async function take(chunk: () => readonly Line[]): Promise<void> {
+    let kept: readonly AgentEvent[] = []
+    const ms = timed(() => {
+      kept = keep(chunk())
+    })
+    await offer(kept, { count: READ_COUNT, ms })
+  }
+
+  function keep(lines: readonly Line[]): readonly AgentEvent[] {
+    if (lines.length === 0) return []
     const text = lines.map((line) => lineText(line)).join('\n')
     tail = `${tail}\n${text}`.slice(-TAIL_CHARACTERS)
-    const kept = budget.spend(logEvent('stderr', text), Buffer.byteLength(text))
-    await offer(kept, READ_COUNT)
+    return budget.spend(logEvent('stderr', text), Buffer.byteLength(text))
   }
 
   return {
-    accept: (chunk) => take(splitter.push(chunk)),
-    finish: () => take(splitter.end()),
+    accept: (chunk) => take(() => splitter.push(chunk)),
+    finish: () => take(() => splitter.end()),
     giveUp: () => budget.close(lateReason(bounds)),
     tail: () => tail.trim().toWellFormed(),
   }

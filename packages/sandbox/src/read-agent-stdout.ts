@@ -4,20 +4,29 @@ import { type AgentEvent, eventOf, logEvent } from './agent-event.ts'
 import type { AgentMessage } from './agent-execution.ts'
 import { createCollectedOutput } from './collected-output.ts'
 import { createEventBudget, lateReason } from './event-budget.ts'
+import { createTurns, type ReadCost, timed } from './event-pace.ts'
 import { createLineSplitter, type Line } from './line-splitter.ts'
 import { lineText } from './line-text.ts'
-import { mayBeMessage, parseAgentLine } from './parse-agent-line.ts'
+import {
+  type LastWord,
+  lastWordAtEnd,
+  lastWordAtStart,
+  mayBeMessage,
+  parseAgentLine,
+  type RefusedLine,
+} from './parse-agent-line.ts'
 
 export type StdoutReading = {
   readonly bounds: AgentBounds
-  /** `count`: how many events these cost to read, kept or not. */
-  readonly offer: (events: readonly AgentEvent[], count: number) => Promise<void>
+  readonly offer: (events: readonly AgentEvent[], cost: ReadCost) => Promise<void>
   readonly onUsage: (report: UsageReport) => void
   readonly onResult: (output: JsonValue) => void
   readonly onError: (message: AgentMessage<'error'>) => void
   readonly onAsk: (message: AgentMessage<'ask'>) => void
-  /** A result did not fit into one line of the protocol; `bytes` is the bound. */
-  readonly onTooLong: (bytes: number) => void
+  /** It did not fit into one line of the protocol. */
+  readonly onTooLong: (word: LastWord) => void
+  /** It is no message of the protocol. */
+  readonly onRefused: (line: RefusedLine) => void
 }
 
 export type StdoutReader = {
@@ -28,14 +37,22 @@ export type StdoutReader = {
   collected(): { readonly output: string; readonly outputTruncated: boolean }
 }
 
-const TYPE_WITHIN = 256
 /** What a line costs of the events that an agent may make; plain lines mostly come many at a time, as one. */
 const LINE_COUNT = 0.05
 /** So much of a message costs as much as a short one, since it is read by the byte. */
 const MESSAGE_BYTES_A_COUNT = 512
 /** What a read costs that no line comes of. */
 const READ_COUNT = 1
-const RESULT_START = /^\s*\{[^{[]*?"type"\s*:\s*"result"/
+/** Of messages read in one turn for one agent: some milliseconds, be they made of nothing but brackets. */
+const PIECE_BYTES = 16 * 1024
+/** From here on one message may take longer to read than all else waits gladly. */
+const BIG_BYTES = 64 * 1024
+/** A few milliseconds of each turn of the loop, so that many agents that talk at once leave room for all else. */
+const smallTurns = createTurns({ turnMs: 5, restFactor: 0 })
+/** A quarter of the time at most, one message a turn. */
+const bigTurns = createTurns({ turnMs: 0, restFactor: 3 })
+
+type Piece = { readonly lines: readonly Line[]; readonly messageBytes: number }
 
 /** Reads messages and plain lines; neighbouring plain lines of one chunk make one event, in their place between messages. */
 export function readAgentStdout(reading: StdoutReading): StdoutReader {
@@ -48,24 +65,47 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
   let plain: string[] = []
   let count = 0
   let late = false
+  /** Of the main thread, so far. */
+  let usedMs = 0
 
-  async function take(lines: readonly Line[]): Promise<void> {
-    for (const line of lines) {
-      const candidate = mayBeMessage(line)
-      // What only looks like one is counted too, and each line a little: an agent pays for the work that it makes.
-      count += candidate ? Math.max(1, line.bytes / MESSAGE_BYTES_A_COUNT) : LINE_COUNT
-      const message = candidate ? parseAgentLine(line.text) : null
-      if (message === null) takePlain(line)
-      else {
-        endPlain()
-        takeMessage(message, line.bytes)
-      }
-    }
-    endPlain()
+  async function take(split: () => readonly Line[]): Promise<void> {
+    let pieces: readonly Piece[] = []
+    let ms = timed(() => {
+      pieces = piecesOf(split())
+    })
+    for (const piece of pieces) ms += await takePiece(piece)
+    ms += timed(endPlain)
+    usedMs += ms
     const [ready, read] = [events, count]
     events = []
     count = 0
-    await reading.offer(ready, read)
+    await reading.offer(ready, { count: read, ms })
+  }
+
+  /** Answers how many milliseconds it took. */
+  async function takePiece({ lines, messageBytes }: Piece): Promise<number> {
+    const work = () => lines.forEach(takeLine)
+    if (messageBytes === 0) return timed(work)
+    const turns = messageBytes < BIG_BYTES ? smallTurns : bigTurns
+    return turns.take(usedMs, work)
+  }
+
+  function takeLine(line: Line): void {
+    if (line.isTail) {
+      tooLong(lastWordAtEnd(line.text))
+      return
+    }
+    const candidate = mayBeMessage(line)
+    // What only looks like one is counted too, and each line a little: an agent pays for the work that it makes.
+    count += candidate ? Math.max(1, line.bytes / MESSAGE_BYTES_A_COUNT) : LINE_COUNT
+    const parsed = candidate ? parseAgentLine(line.text) : null
+    if (parsed?.kind === 'message') {
+      endPlain()
+      takeMessage(parsed.message, line.bytes)
+      return
+    }
+    takePlain(line)
+    if (parsed?.kind === 'refused') reading.onRefused(parsed)
   }
 
   function takePlain(line: Line): void {
@@ -74,7 +114,11 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
     output.add(line.ended ? `${text}\n` : text)
     if (!line.cut) return
     output.markCut()
-    if (RESULT_START.test(line.text.slice(0, TYPE_WITHIN))) reading.onTooLong(bounds.messageBytes)
+    tooLong(lastWordAtStart(line.text))
+  }
+
+  function tooLong(word: LastWord | null): void {
+    if (word !== null) reading.onTooLong(word)
   }
 
   function endPlain(): void {
@@ -121,16 +165,33 @@ export function readAgentStdout(reading: StdoutReading): StdoutReader {
   }
 
   return {
-    accept(chunk) {
-      const lines = splitter.push(chunk, budget.isSpent && output.isFull ? 'dropped' : 'kept')
-      if (lines.length === 0) count += READ_COUNT
-      return take(lines)
-    },
-    finish: () => take(splitter.end()),
+    accept: (chunk) =>
+      take(() => {
+        const lines = splitter.push(chunk, budget.isSpent && output.isFull ? 'dropped' : 'kept')
+        if (lines.length === 0) count += READ_COUNT
+        return lines
+      }),
+    finish: () => take(() => splitter.end()),
     giveUp() {
       late = true
       budget.close(lateReason(bounds))
     },
     collected: () => output.read(),
   }
+}
+
+/** What is read of these in one turn each. */
+function piecesOf(lines: readonly Line[]): readonly Piece[] {
+  const pieces: { lines: Line[]; messageBytes: number }[] = []
+  for (const line of lines) {
+    const bytes = mayBeMessage(line) ? line.bytes : 0
+    const last = pieces.at(-1)
+    if (last === undefined || (bytes > 0 && last.messageBytes + bytes > PIECE_BYTES))
+      pieces.push({ lines: [line], messageBytes: bytes })
+    else {
+      last.lines.push(line)
+      last.messageBytes += bytes
+    }
+  }
+  return pieces
 }

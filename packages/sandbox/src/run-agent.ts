@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Failure, JsonValue, ToAgent } from '@muster/contracts'
 import { addUsage, NO_USAGE } from '@muster/core'
-import { DEFAULT_AGENT_BOUNDS } from './agent-bounds.ts'
+import { type AgentBounds, DEFAULT_AGENT_BOUNDS } from './agent-bounds.ts'
 import { type AgentEvent, cutText, logEvent } from './agent-event.ts'
 import type { AgentExecution, AgentMessage, AgentOutcome, AgentTask } from './agent-execution.ts'
-import { agentFailure } from './agent-failure.ts'
+import { agentFailure, refusedFailure, tooLongFailure } from './agent-failure.ts'
 import { describeExit } from './describe-exit.ts'
 import { drainPipes } from './drain-pipes.ts'
-import { createEventPace } from './event-pace.ts'
+import { createEventPace, type ReadCost } from './event-pace.ts'
 import { readAgentStderr } from './read-agent-stderr.ts'
 import { readAgentStdout } from './read-agent-stdout.ts'
 import { createRelease } from './release.ts'
@@ -23,6 +23,7 @@ export function runAgent(task: AgentTask): AgentExecution {
   const { process } = task
   const bounds = { ...DEFAULT_AGENT_BOUNDS, ...task.bounds }
   const pace = createEventPace(bounds.eventsPerSecond)
+  const readPace = createEventPace(bounds.readMsPerSecond)
   let usage = NO_USAGE
   const release = createRelease()
   const emptied = createRelease()
@@ -36,14 +37,19 @@ export function runAgent(task: AgentTask): AgentExecution {
   let offered: Promise<void> = Promise.resolve()
 
   /** One call at a time, so that the events of both pipes have one order. */
-  function offer(events: readonly AgentEvent[], count: number): Promise<void> {
-    if (count > 0) offered = offered.then(() => paced(events, count))
+  function offer(events: readonly AgentEvent[], cost: ReadCost): Promise<void> {
+    if (cost.count > 0) offered = offered.then(() => paced(events, cost))
     return offered
   }
 
-  async function paced(events: readonly AgentEvent[], count: number): Promise<void> {
-    const waitMs = pace.spend(count)
-    const batch = waitMs > 0 && !slowed ? [...events, slowedEvent(bounds.eventsPerSecond)] : events
+  async function paced(events: readonly AgentEvent[], cost: ReadCost): Promise<void> {
+    const eventsMs = pace.spend(cost.count)
+    const readMs = readPace.spend(cost.ms)
+    const waitMs = Math.max(eventsMs, readMs)
+    const batch =
+      waitMs > 0 && !slowed
+        ? [...events, slowedEvent(slowReason(bounds, eventsMs >= readMs ? 'events' : 'reading'))]
+        : events
     slowed ||= waitMs > 0
     const saved = batch.length > 0 ? await guarded(() => task.onEvents(batch)) : undefined
     const last = saved?.at(-1)
@@ -85,7 +91,7 @@ export function runAgent(task: AgentTask): AgentExecution {
   }
 
   function write(message: ToAgent): Promise<'written' | 'closed'> {
-    return process.stdin.write(`${JSON.stringify(message)}\n`)
+    return process.stdin.write(`${lineOf(message)}\n`)
   }
 
   let savedSeq = 0
@@ -111,7 +117,8 @@ export function runAgent(task: AgentTask): AgentExecution {
     onResult: (output) => decide({ kind: 'succeeded', output }),
     onError: (message) => decide({ kind: 'failed', failure: agentFailure(message) }),
     onAsk: (message) => refuse(askedFailure(message)),
-    onTooLong: (bytes) => refuse(tooLongFailure(bytes)),
+    onTooLong: (word) => refuse(tooLongFailure(word, bounds.messageBytes)),
+    onRefused: (line) => decide({ kind: 'failed', failure: refusedFailure(line) }),
   })
   const stderr = readAgentStderr({ bounds, offer })
 
@@ -156,22 +163,24 @@ function unattended(work: Promise<unknown>): void {
   work.catch(() => undefined)
 }
 
-const slowedEvent = (eventsPerSecond: number): AgentEvent =>
-  logEvent('agent', `[slowed down: more than ${eventsPerSecond} events a second]`)
+/** Readers of lines, Node's among them, take these two for ends of lines, and JSON does not escape them by itself. */
+const LINE_ENDS = /[\u2028\u2029]/g
+
+const lineOf = (message: ToAgent): string =>
+  JSON.stringify(message).replace(LINE_ENDS, (end) => `\\u${end.charCodeAt(0).toString(16)}`)
+
+const slowReason = (bounds: AgentBounds, of: 'events' | 'reading'): string =>
+  of === 'events'
+    ? `more than ${bounds.eventsPerSecond} events a second`
+    : `what it says takes more than ${bounds.readMsPerSecond} ms a second to be read`
+
+const slowedEvent = (why: string): AgentEvent => logEvent('agent', `[slowed down: ${why}]`)
 
 function askedFailure(message: AgentMessage<'ask'>): Failure {
   const prompt = cutText(message.prompt, PROMPT_BYTES)
   return {
     code: 'agent_asked',
     message: `The agent asked for ${message.kind} ("${prompt}"); this fleet does not support asking yet.`,
-    retryable: false,
-  }
-}
-
-function tooLongFailure(bytes: number): Failure {
-  return {
-    code: 'output_limit_exceeded',
-    message: `The agent's result is longer than a line of the protocol may be (${bytes} bytes).`,
     retryable: false,
   }
 }

@@ -51,7 +51,7 @@ describe('the events of an agent', () => {
   it('survive hostile JSON: nested beyond reason, wrong types, huge numbers', async () => {
     const fake = fakeProcess()
     const run = runKept(fake.process)
-    fake.stdout.write(`{"type":"result","output":${'['.repeat(100_000)}${']'.repeat(100_000)}}\n`)
+    fake.stdout.write(`{"type":"snapshot","state":${'['.repeat(100_000)}${']'.repeat(100_000)}}\n`)
     fake.stdout.write(`{"type":"message","text":"\\u0000","x":${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}}\n`)
     fake.stdout.write(
       '{"type":["result"],"output":1}\n{"type":"usage","cost_usd":1e400}\n{"type":"usage","input_tokens":1e300}\n',

@@ -53,6 +53,19 @@ describe.each([
     expect(run.events[0]).toEqual({ type: 'agent.message', data: { text: 'got: do it' } })
   })
 
+  it('reads whole lines, whatever characters are in what it is told', async () => {
+    const ends = 'a\u2028b\u2029c'
+    const run = runKept(await start(node))
+    await eventually(() => run.events.some((event) => event.data['text'] === 'saved 1'), 'it runs')
+    await run.write({ type: 'input', id: 'i', mode: 'steer', message: ends })
+    expect(await run.outcome).toMatchObject({ kind: 'succeeded', output: { echoed: ends } })
+    const other = runKept(await start(node))
+    await eventually(() => other.events.length > 0, 'it runs')
+    await other.cancel(ends, 20_000)
+    expect(await other.outcome).toMatchObject({ kind: 'stopped', exitCode: 0 })
+    expect(textOf(other.events, 'agent')).toBe(`bye: ${ends}`)
+  })
+
   it('ends in its own way when it is cancelled in time', async () => {
     const run = runKept(await start(node))
     await eventually(() => run.events.length > 0, 'it runs')

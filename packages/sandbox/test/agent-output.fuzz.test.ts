@@ -42,7 +42,7 @@ describe('whatever bytes an agent writes', () => {
           }
           lines.push(...splitter.push(bytes.subarray(at)), ...splitter.end())
           const expected = bytes.length === 0 ? [] : splitPlainly(bytes)
-          for (const line of lines) {
+          for (const line of lines.filter(({ isTail }) => isTail === undefined)) {
             const parts = expected.splice(0, line.cut ? 1 : line.text.split('\n').length)
             expect({ bytes: line.bytes, cut: line.cut, ended: line.ended }).toEqual({
               bytes: parts.reduce((sum, part) => sum + part.bytes, parts.length - 1),
