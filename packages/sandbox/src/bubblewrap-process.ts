@@ -2,6 +2,7 @@ import { PassThrough, type Readable } from 'node:stream'
 import type { AttemptLimits, Resources } from '@muster/contracts'
 import { z } from 'zod'
 import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
+import { letGoFirst } from './cgroup/first-to-go.ts'
 import { boundFolder, folderBounds } from './disk/bound-folder.ts'
 import { type HostProcess, identifyProcess, isGone, killProcess } from './host-process.ts'
 import { killGroup, untilGone } from './kill-group.ts'
@@ -100,6 +101,7 @@ export async function bubblewrapProcess(spec: BubblewrapChild): Promise<StartOut
   async function joinLimits(): Promise<void> {
     await Promise.race([named.promise, child.exit])
     if (init === null) throw new Error('its first process was not seen')
+    letGoFirst(init.pid)
     await spec.cgroup.join(init.pid)
   }
 

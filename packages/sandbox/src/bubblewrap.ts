@@ -4,6 +4,8 @@ import { bubblewrapArguments, environmentArguments } from './bubblewrap-argument
 import { type BubblewrapHost, bubblewrapHost } from './bubblewrap-host.ts'
 import { bubblewrapProcess } from './bubblewrap-process.ts'
 import type { AttemptCgroup } from './cgroup/attempt-cgroup.ts'
+import { boundFolder, folderBounds } from './disk/bound-folder.ts'
+import { processFinder } from './disk/find-processes.ts'
 import { explainBubblewrap } from './explain-bubblewrap.ts'
 import { createFileCache } from './file-cache.ts'
 import { heldLimits, unheldDemand } from './held-limits.ts'
@@ -131,16 +133,21 @@ export function createBubblewrap(options: BubblewrapOptions): Sandbox {
       files: [filter],
     }).finally(() => closeSync(filter))
     if (typeof child === 'string') throw new Error(child)
-    return await bubblewrapProcess({
+    const boundedFolder = spec.workspaceAccess === 'rw' ? spec.workspaceFolder : null
+    const started = await bubblewrapProcess({
       child,
       group: spec.group,
       confirm,
       limits: { ...heldLimits(host.held), ...WALLS },
       cgroup,
       resources: spec.resources,
-      boundedFolder: spec.workspaceAccess === 'rw' ? spec.workspaceFolder : null,
+      boundedFolder,
       environment: environmentArguments(spec.env),
     })
+    if (started.kind !== 'started' || boundedFolder !== null) return started
+    // What processes hold open they could take from the whole host, whatever folder they have.
+    const held = { folder: null, bounds: folderBounds(spec.resources), processes: processFinder(cgroup, spec.group) }
+    return { kind: 'started', process: boundFolder(started.process, held) }
   }
 
   return {

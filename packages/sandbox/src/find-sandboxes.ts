@@ -1,4 +1,6 @@
 import { readdirSync } from 'node:fs'
+import { namespaceOf } from './disk/sandbox-pids.ts'
+import { atOnce, inSlices, type Steps } from './disk/steps.ts'
 import { type HostProcess, type HostProcessStatus, identifyProcess, readProc, readStatus } from './host-process.ts'
 import { parseGroupMarker, type SandboxGroup } from './sandbox-group.ts'
 import { isAgentsUser } from './sandbox-user.ts'
@@ -29,7 +31,7 @@ export const GROUP_MOUNTS = '/run/muster'
  * in there has the capability to remove. A process without a namespace has a variable, or shares a login session with one that has.
  */
 export function findSandboxes(selector: GroupSelector): FoundProcess[] {
-  return [...searchSandboxes(selector).found]
+  return [...atOnce(searchSteps(selector)).found]
 }
 
 export type SandboxSearch = {
@@ -38,24 +40,85 @@ export type SandboxSearch = {
   readonly unsettled: readonly HostProcess[]
 }
 
-export function searchSandboxes(selector: GroupSelector): SandboxSearch {
+/** The same for who goes on from what it found, in slices: a host may have many thousands of processes, and an agent make them. */
+export function searchSandboxes(selector: GroupSelector): Promise<SandboxSearch> {
+  return inSlices(searchSteps(selector))
+}
+
+/** How often a search looks at what came while it looked, which is little each time. */
+const ROUNDS_MAX = 8
+
+/** Of all in the pid namespace of a sandbox only the init is looked into: the rest dies with it, and may be any number. */
+function* searchSteps(selector: GroupSelector): Steps<SandboxSearch> {
+  const view = createView(selector)
+  const own = namespaceOf('pid', process.pid)
+  const sealed = new Set<string>()
+  const seen = new Set<number>([process.pid])
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const fresh = processNumbers().filter((pid) => !seen.has(pid))
+    const spaces = new Map<string, number[]>()
+    for (const pid of fresh) {
+      yield
+      seen.add(pid)
+      const space = namespaceOf('pid', pid)
+      if (space === null || space === own) view.look(pid)
+      else if (!sealed.has(space)) {
+        const pids = spaces.get(space) ?? []
+        pids.push(pid)
+        spaces.set(space, pids)
+      }
+    }
+    for (const [space, pids] of spaces) {
+      const init = yield* initAmong(pids)
+      if (init !== null && view.look(init) === 'sandbox') sealed.add(space)
+      if (sealed.has(space)) continue
+      for (const pid of pids) {
+        yield
+        if (pid !== init) view.look(pid)
+      }
+    }
+    if (fresh.length === 0) break
+  }
+  return view.result()
+}
+
+const processNumbers = (): number[] => readdirSync('/proc').map(Number).filter(Number.isInteger)
+
+const isInit = ({ depth, innermostPid }: HostProcessStatus): boolean => depth === 1 && innermostPid === 1
+
+/** The first process of a namespace right below our own, if it is among these; it mostly has the lowest number. */
+function* initAmong(pids: readonly number[]): Steps<number | null> {
+  for (const pid of pids) {
+    yield
+    const status = readStatus(pid)
+    if (status !== null && !status.gone && isInit(status)) return pid
+  }
+  return null
+}
+
+type View = {
+  /** Takes note of one process; tells the init of a sandbox, known by its mount, from all else. */
+  look(pid: number): 'sandbox' | 'other'
+  result(): SandboxSearch
+}
+
+function createView(selector: GroupSelector): View {
   const found: FoundProcess[] = []
   const unsettled: HostProcess[] = []
   const strangers: { readonly host: HostProcess; readonly session: number }[] = []
   const sessions = new Map<number, SandboxGroup>()
-  for (const entry of readdirSync('/proc')) {
-    const pid = Number(entry)
-    if (!Number.isInteger(pid) || pid === process.pid) continue
-    const status = readStatus(pid)
-    if (status === null || status.gone) continue
-    if (!isAgentsUser(status.uid)) {
-      const group = status.uid === 0 && process.getuid?.() === 0 ? runtimeGroup(pid, status) : null
-      const host = group !== null && selects(selector, group) ? identifyProcess(pid) : null
-      if (host !== null && group !== null) found.push({ pid, startTime: host.startTime, group })
-      continue
-    }
+
+  function lookAtOthers(pid: number, status: HostProcessStatus): 'sandbox' | 'other' {
+    const group = status.uid === 0 && process.getuid?.() === 0 ? runtimeGroup(pid, status) : null
+    if (group === null) return 'other'
+    const host = selects(selector, group) ? identifyProcess(pid) : null
+    if (host !== null) found.push({ pid, startTime: host.startTime, group })
+    return isInit(status) ? 'sandbox' : 'other'
+  }
+
+  function lookAtAgents(pid: number, status: HostProcessStatus): 'sandbox' | 'other' {
     const before = identifyProcess(pid)
-    if (before === null) continue
+    if (before === null) return 'other'
     const host = { pid, startTime: before.startTime }
     const marks = [...marksOf(pid, status)]
     const mark = marks.find(({ group }) => selects(selector, group))
@@ -66,16 +129,27 @@ export function searchSandboxes(selector: GroupSelector): SandboxSearch {
       strangers.push({ host, session: status.session })
     } else {
       const after = identifyProcess(pid)
-      if (after === null) continue
+      if (after === null) return 'other'
       strangers.push({ host, session: status.session })
       if (before.image === null || after.image !== before.image) unsettled.push(host)
     }
+    return marks.some(({ kind }) => kind === 'mount') ? 'sandbox' : 'other'
   }
-  for (const { host, session } of strangers) {
-    const group = sessions.get(session)
-    if (group !== undefined) found.push({ ...host, group })
+
+  return {
+    look(pid) {
+      const status = readStatus(pid)
+      if (status === null || status.gone) return 'other'
+      return isAgentsUser(status.uid) ? lookAtAgents(pid, status) : lookAtOthers(pid, status)
+    },
+    result() {
+      const related = strangers.flatMap(({ host, session }) => {
+        const group = sessions.get(session)
+        return group === undefined ? [] : [{ ...host, group }]
+      })
+      return { found: [...found, ...related], unsettled }
+    },
   }
-  return { found, unsettled }
 }
 
 function selects(selector: GroupSelector, group: SandboxGroup): boolean {
@@ -90,7 +164,7 @@ type Mark = { readonly kind: 'argument' | 'mount' | 'variable'; readonly group: 
 /** All that a process is marked with: who has no namespace may choose its argument zero, and so add a mark to its variable's. */
 function* marksOf(pid: number, status: HostProcessStatus): Generator<Mark> {
   const mounted = status.depth > 0 ? mountedGroup(pid) : null
-  const init = status.depth === 1 && status.innermostPid === 1
+  const init = isInit(status)
   // Whatever else runs inside a sandbox dies with its init and cannot be trusted to name itself.
   if (mounted !== null) {
     if (init) yield { kind: 'mount', group: mounted }
@@ -112,7 +186,7 @@ function* marksOf(pid: number, status: HostProcessStatus): Generator<Mark> {
  * last argument, or an init that is still being set up. Agents are never root, so that none can pass for these.
  */
 function runtimeGroup(pid: number, status: HostProcessStatus): SandboxGroup | null {
-  if (status.depth === 1 && status.innermostPid === 1) return mountedGroup(pid)
+  if (isInit(status)) return mountedGroup(pid)
   if (status.depth > 0) return null
   const words = readProc(`/proc/${pid}/cmdline`)?.split('\0') ?? []
   return parseGroupMarker(words[0] ?? '') ?? parseGroupMarker((words.at(-2) ?? '').replaceAll('+', ':'))

@@ -3,7 +3,11 @@ import type { HardLimits, ProcessLimitName } from './hard-limits.ts'
 
 export type ProcessLimit = { readonly name: ProcessLimitName; readonly value: number }
 
-const OPEN_FILES_MAX = 16_384
+/**
+ * All of them are closed when a process ends, which no signal shortens: what that takes grows with their number times the locks of their
+ * file, and with its square where they watch one another (epoll). And the host has one table of open files for all.
+ */
+const OPEN_FILES_MAX = 4_096
 /** Not 0: a kernel that pipes its dumps to a program does so at 0, and only at 1 does not. No dump fits into a byte. */
 const CORE_BYTES = 1
 

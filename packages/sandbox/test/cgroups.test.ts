@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { newId } from '@muster/core'
 import { describe, expect, it } from 'vitest'
-import { findCgroupHierarchies } from '../src/cgroup/cgroup-hierarchies.ts'
+import { type CgroupHierarchy, findCgroupHierarchies } from '../src/cgroup/cgroup-hierarchies.ts'
 import { cgroupSettings } from '../src/cgroup/cgroup-settings.ts'
 import { openCgroups } from '../src/cgroup/open-cgroups.ts'
 import { makeSpec } from './place.ts'
@@ -12,6 +12,8 @@ import { makeSpec } from './place.ts'
 const RESOURCES = { cpu: 0.5, memory_mb: 64, pids: 16, disk_mb: 1 }
 const here = await openCgroups()
 const reason = 'this host has no control groups that may be written'
+
+const isSeparateMemory = ({ version, resources }: CgroupHierarchy) => version === 1 && resources.includes('memory_mb')
 
 describe('what bounds a sandbox', () => {
   it('is found in the trees of version 1, one a controller', () => {
@@ -34,6 +36,7 @@ describe('what bounds a sandbox', () => {
       )
     expect(lines(2)).toEqual(['cpu.max=50000 100000', 'memory.max=67108864', 'memory.swap.max=0', 'pids.max=18'])
     expect(lines(1)).toContain('memory.memsw.limit_in_bytes=67108864')
+    expect(lines(1)).toContain('memory.kmem.tcp.limit_in_bytes=67108864')
     expect(lines(1)).toContain('cpu.cfs_quota_us=50000')
   })
 
@@ -80,6 +83,17 @@ describe.skipIf(here.resources.size === 0)(`the group of an attempt (skipped whe
     expect((await exited)[1]).toBe('SIGKILL')
     expect(paths.filter((path) => existsSync(path))).toEqual([])
     expect(await cgroup.end()).toEqual({ memoryKills: 0 })
+  })
+
+  it('that a runtime makes has its limit on sockets before, where the kernel takes them for no memory', async () => {
+    const { group } = makeSpec()
+    await here.boundSockets(group, RESOURCES)
+    const made = here.pathsOf(group).filter((path) => existsSync(path))
+    expect(made).toHaveLength(findCgroupHierarchies().some(isSeparateMemory) ? 1 : 0)
+    for (const path of made)
+      expect(readFileSync(join(path, 'memory.kmem.tcp.limit_in_bytes'), 'utf8')).toBe('67108864\n')
+    await here.adopt(group).end()
+    expect(made.filter((path) => existsSync(path))).toEqual([])
   })
 
   it('is made anew when one of its name is left', async () => {

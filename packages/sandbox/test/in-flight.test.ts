@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { lookAtHeld } from '../src/disk/held-files.ts'
 import { hasUnaccepted, hasUnreceived, inFlightMissing, listenersTell } from '../src/disk/in-flight.ts'
+import { atOnce } from '../src/disk/steps.ts'
 
 const PYTHON = '/usr/bin/python3'
 
@@ -59,7 +60,7 @@ a = socket.socket(socket.AF_UNIX); a.connect("\\0muster-${process.pid}-l")`
     const sent = 'socket.send_fds(a, [b"x"], [0])'
     const unseenIn = async (prefix: readonly string[], script: string) => {
       using one = await staged(`${script}; ${sent}`, prefix)
-      return lookAtHeld({ pids: [one.pid] }, 1_000, undefined, () => undefined).unseen
+      return atOnce(lookAtHeld({ pids: [one.pid] }, 1_000, undefined, () => undefined)).unseen
     }
     expect(await unseenIn([], pair)).toBe(true)
     expect(await unseenIn([], named)).toBe(false)

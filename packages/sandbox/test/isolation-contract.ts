@@ -121,7 +121,7 @@ export function isolationContract(sandbox: Sandbox, root: () => string, workspac
           'umask; ulimit -c; ulimit -n; ulimit -f; (ulimit -n 1048576 2>/dev/null || echo refused); (kill -SEGV $BASHPID; true); cd /tmp; sleep 100 & kill -SEGV $!; wait; ls',
         ),
       )
-      expect(end.stdout).toBe('0022\n0\n16384\n133120\nrefused\n')
+      expect(end.stdout).toBe('0022\n0\n4096\n133120\nrefused\n')
     })
 
     it('bounds every file system in memory and has no other place to write', async () => {

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { join } from 'node:path'
+import { newId } from '@muster/core'
 import { afterAll, describe, expect, it } from 'vitest'
 import { createBubblewrap, createNone, killGroup } from '../src/index.ts'
 import { living, makePlace, makeSpec, startedProcess, uniqueSleep } from './place.ts'
@@ -32,5 +34,29 @@ describe.each([
     await first.exited
     second.stdin.end()
     expect(await second.exited).toMatchObject({ code: 0 })
+  })
+})
+
+describe('a search through thousands of processes', () => {
+  const place = makePlace()
+  const sandbox = createBubblewrap({ cacheRoot: join(place.root, 'cache') })
+  afterAll(() => place.remove())
+
+  it('lets whatever else waits for the thread have its turn meanwhile', { timeout: 60_000 }, async () => {
+    const script = '$| = 1; for (1..1500) { next if fork; sleep 1000; exit } print "there"; sleep 1000'
+    const resources = { cpu: 2, memory_mb: 4_096, pids: 1_600, disk_mb: 64 }
+    const process = startedProcess(await sandbox.start(makeSpec({ command: ['perl', '-e', script], resources })))
+    await once(process.stdout, 'data')
+    let turns = 0
+    const count = () => {
+      turns += 1
+      counting = setImmediate(count)
+    }
+    let counting = setImmediate(count)
+    const outcome = await killGroup({ runId: newId('run') })
+    clearImmediate(counting)
+    expect(outcome).toEqual({ kind: 'gone', killed: 0 })
+    expect(turns).toBeGreaterThan(5)
+    await process.kill()
   })
 })

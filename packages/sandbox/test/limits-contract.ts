@@ -90,6 +90,10 @@ export function limitsContract(sandbox: Sandbox, holds: ReadonlySet<ResourceName
       expect(seconds).toBeLessThan(1)
     })
 
+    it('of its host goes before all others there', async () => {
+      expect(await runToEnd(sandbox, bash('cat /proc/self/oom_score_adj'))).toMatchObject({ stdout: '1000\n' })
+    })
+
     it('of output is kept to its bound, and goes on until it is stopped', async () => {
       const run = runKept(await start(makeSpec({ command: ['yes', 'endless'] })), { streamBytes: 1024 * 1024 })
       await eventually(() => JSON.stringify(run.events.at(-1) ?? {}).includes('output cut'), 'the cut is visible')
@@ -122,7 +126,7 @@ export function limitsContract(sandbox: Sandbox, holds: ReadonlySet<ResourceName
         ],
         [
           'files that it holds open more often than anybody can look at',
-          `exec perl -MPOSIX -e 'for (1..6) { next if fork; open F, "</dev/null"; POSIX::dup(fileno F) for 1..16000; sleep 100 } sleep 100'`,
+          `exec perl -MPOSIX -e 'for (1..24) { next if fork; open F, "</dev/null"; POSIX::dup(fileno F) for 1..4000; sleep 100 } sleep 100'`,
           'too many to be measured',
         ],
         [

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { lookAtHeld } from '../src/disk/held-files.ts'
 import { measureFolder } from '../src/disk/measure-folder.ts'
+import { atOnce } from '../src/disk/steps.ts'
 import { AGENT, makePlace, makeWorkspace } from './place.ts'
 
 const MIB = 1024 * 1024
@@ -52,7 +53,7 @@ describe('the measure of a folder', () => {
     try {
       await once(child.stdout, 'data')
       const found: number[] = []
-      const look = () => lookAtHeld({ pids: [child.pid ?? 0] }, 1_000, undefined, (one) => found.push(one.ino))
+      const look = () => atOnce(lookAtHeld({ pids: [child.pid ?? 0] }, 1_000, undefined, (one) => found.push(one.ino)))
       look()
       expect(found).toEqual([])
       execFileSync('/bin/rmdir', [folder])

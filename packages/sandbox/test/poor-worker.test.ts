@@ -46,7 +46,7 @@ describe('a worker with little', { timeout: 60_000 }, () => {
     },
   )
 
-  it.each(['--core=0:0', '--nofile=4096:4096', '--fsize=1000000000:1000000000'])(
+  it.each(['--core=0:0', '--nofile=2048:2048', '--fsize=1000000000:1000000000'])(
     'that may not give more than %s runs agents under that',
     async (limit) => {
       const [said = ''] = await saidBy(PROBING, ['bubblewrap', join(place.root, 'limits')], [limit])

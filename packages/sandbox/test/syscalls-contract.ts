@@ -25,9 +25,12 @@ export function syscallsContract(sandbox: Sandbox, root: () => string, filter: '
           const number = syscallNumber(name, architecture)
           const tried = denial.when ?? [{ index: 0, kind: 'has_any_bit', bits: 0 }]
           return tried.flatMap((one) => {
-            const value = one.kind === 'is_one_of' ? (one.values[0] ?? 0) : one.bits
-            const args = [0, 1, 2].map((index) => (index === one.index ? value : 0))
-            return number === null ? [] : [{ name, number, args, error: NUMBERS[denial.error] }]
+            const values = one.kind === 'is_one_of' ? one.values : [one.bits]
+            const valueAt = (index: number) => (one.given?.index === index ? one.given.value : 0)
+            return values.flatMap((value) => {
+              const args = [0, 1, 2].map((index) => (index === one.index ? value : valueAt(index)))
+              return number === null ? [] : [{ name, number, args, error: NUMBERS[denial.error] }]
+            })
           })
         }),
       )
@@ -60,6 +63,32 @@ export function syscallsContract(sandbox: Sandbox, root: () => string, filter: '
         try(${unshare}, 0x10000000); try(${unshare}, 0x400); try(${unshare}, 0x200);
         try(${unshare}, 0x40000);`)
       expect(end.stdout).toMatch(/^1 (?!1 )\d+ 1 97 97 97 0 97 0 1 1 1 0 $/)
+    })
+
+    it('that fill what the kernel has for all are denied, and what programs need beside them is not', async () => {
+      if (architecture === null) return
+      const [fcntl, socket, setsockopt, seccomp] = (['fcntl', 'socket', 'setsockopt', 'seccomp'] as const).map((name) =>
+        syscallNumber(name, architecture),
+      )
+      const end = await perl(`
+        sub try { $! = 0; my $n = shift; my $made = syscall($n, @_); print $!+0, " "; $made }
+        open F, "+>", "/tmp/locked"; my $lock = pack("ssx4qqix4", 1, 0, 0, 0, 0);
+        try(${fcntl}, fileno F, $_, $lock) for 36, 37, 38, 4294967333, 6; print flock(F, 2), " ";
+        try(${socket}, 16, 3, $_) for 2, 4, 15, 16, 31; my $route = try(${socket}, 16, 0x80003, 0);
+        my $udp = try(${socket}, 2, 2, 0); my $on = pack("i", 1); my $program = pack("Sx6Q", 0, 0);
+        for my $of ($route, $udp) { try(${setsockopt}, $of, 1, $_, $program, 16) for 26, 50, 51, 52 }
+        try(${setsockopt}, $udp, 1, 2, $on, 4); try(${setsockopt}, $udp, 0, 26, $on, 4);
+        my $none = 0; try(${seccomp}, 1, $_, $none) for 8, 9, 0, 1;`)
+      expect(end.stdout).toMatch(/^22 22 22 22 0 1 97 97 97 97 97 0 0 1 1 1 1 1 1 1 1 0 (?!1 )\d+ 22 22 14 14 $/)
+    })
+
+    it('that read the interfaces and find names are not denied', async () => {
+      const script = `
+        import { lookup } from 'node:dns/promises'; import { networkInterfaces } from 'node:os'
+        const lo = networkInterfaces().lo?.[0].address
+        console.log(lo, (await lookup('localhost', { family: 4 })).address)`
+      const end = await runToEnd(sandbox, makeSpec({ command: ['node', '/agent/a.mjs'], files: { 'a.mjs': script } }))
+      expect(end).toMatchObject({ stdout: '127.0.0.1 127.0.0.1\n', code: 0 })
     })
 
     it.skipIf(architecture !== 'x64').each([

@@ -53,5 +53,7 @@ export function cgroupSettings(
     { file: 'memory.limit_in_bytes', value: bytes },
     { file: 'memory.memsw.limit_in_bytes', value: bytes, optional: true },
     { file: 'memory.swappiness', value: '0', optional: true },
+    // Here what lies in sockets is no memory, and not bounded unless it is told to be: so much again, then.
+    { file: 'memory.kmem.tcp.limit_in_bytes', value: bytes },
   ]
 }

@@ -21,6 +21,8 @@ export type Cgroups = {
   open(group: SandboxGroup, resources: Resources, spareProcesses: number): Promise<AttemptCgroup>
   /** The group of an attempt that a runtime makes itself, in whatever trees: to look into, end and remove. */
   adopt(group: SandboxGroup): AttemptCgroup
+  /** Before a runtime makes an attempt's group itself: makes the part of it whose limits on sockets no runtime sets. */
+  boundSockets(group: SandboxGroup, resources: Resources): Promise<void>
   /** What the attempt's group really bounds by now: something is in it and its limits read as they should. */
   boundIn(group: SandboxGroup, resources: Resources, spareProcesses: number): ReadonlySet<ResourceName>
   /** The folder of an attempt's group in each tree. */
@@ -37,6 +39,7 @@ const NOTHING: Cgroups = {
   missing: [],
   open: async () => attemptCgroup([], null),
   adopt: () => attemptCgroup([], null),
+  boundSockets: async () => undefined,
   boundIn: () => new Set(),
   pathsOf: () => [],
   removeLeftovers: async () => 0,
@@ -93,6 +96,12 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
     return cgroup
   }
 
+  async function boundSockets(group: SandboxGroup, wanted: Resources): Promise<void> {
+    // On version 2 what lies in sockets is memory like any other.
+    const memory = usable.find((one) => one.version === 1 && one.resources.includes('memory_mb'))
+    if (memory !== undefined) await makeCgroup(join(cgroupParent(memory.root), groupMarker(group)), memory, wanted, 0)
+  }
+
   function boundIn(group: SandboxGroup, wanted: Resources, spareProcesses: number): ReadonlySet<ResourceName> {
     const bound = usable.flatMap((hierarchy) => {
       const folder = join(cgroupParent(hierarchy.root), groupMarker(group))
@@ -118,7 +127,8 @@ export async function openCgroups(options: CgroupsOptions = {}): Promise<Cgroups
     return removed
   }
 
-  return { resources, missing, open, adopt: (group) => cgroupIn(roots, group), boundIn, pathsOf, removeLeftovers }
+  const adopt = (group: SandboxGroup) => cgroupIn(roots, group)
+  return { resources, missing, open, adopt, boundSockets, boundIn, pathsOf, removeLeftovers }
 }
 
 function isSet(folder: string, settings: readonly CgroupSetting[]): boolean {

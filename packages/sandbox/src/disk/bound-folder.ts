@@ -6,10 +6,11 @@ import type { FolderBounds, FolderSize } from './measure-folder.ts'
 import type { SandboxPids } from './sandbox-pids.ts'
 
 export type FolderBound = {
-  readonly folder: string
+  /** Null where the sandbox may write none: then only what its processes hold is bounded, which any could take from the whole host. */
+  readonly folder: string | null
   readonly bounds: FolderBounds
   /** The processes of the sandbox, for what they deleted and still hold. */
-  readonly processes: () => SandboxPids
+  readonly processes: () => SandboxPids | Promise<SandboxPids>
   /** Default 1000. */
   readonly everyMs?: number
 }
@@ -19,22 +20,29 @@ const MIB = 1024 * 1024
 const FILES_PER_MB = 64
 const FILES_MIN = 4_096
 const NAMES_PER_FILE = 4
-const HELD_MIN = 65_536
+/** Whatever the limit in MiB: what takes seconds to walk through is seen too late, and its tally lies in memory. */
+const NAMES_MAX = 500_000
+const HELD_MIN = 16_384
 const HELD_PER_PROCESS = 64
 const HELD_MAX = 262_144
 /** A measure that fails so often in a row says that the limit is not held. */
 const FAILURES_MAX = 5
+/** A machine has a few thousand for all that runs on it. */
+const TERMINALS_MAX = 64
+/** How long the end of a sandbox waits to hear whether it had room. */
+const LAST_LOOK_MS = 2_000
 
 /**
- * How much a session's folder may hold: so many MiB, and 64 files (4096 at least) for each of them, with four names each. And how many
- * files its processes may hold, 65,536 and 64 for each process (262,144 at most): far more than programs do, and few enough to look at all of them.
+ * How much a session's folder may hold: so many MiB, and 64 files (4096 at least) for each of them, with four names each, half a million
+ * of either at most. And how many files its processes may hold, 16,384 and 64 for each process (262,144 at most): far more than programs
+ * do, and few enough to look at all of them.
  */
 export function folderBounds({ disk_mb, pids }: Resources): FolderBounds {
-  const files = Math.max(FILES_MIN, disk_mb * FILES_PER_MB)
+  const files = Math.min(NAMES_MAX, Math.max(FILES_MIN, disk_mb * FILES_PER_MB))
   return {
     bytes: disk_mb * MIB,
     files,
-    names: files * NAMES_PER_FILE,
+    names: Math.min(NAMES_MAX, files * NAMES_PER_FILE),
     held: Math.min(HELD_MAX, HELD_MIN + pids * HELD_PER_PROCESS),
   }
 }
@@ -46,41 +54,57 @@ export function folderBounds({ disk_mb, pids }: Resources): FolderBounds {
 export function boundFolder(process: SandboxProcess, bound: FolderBound): SandboxProcess {
   const everyMs = bound.everyMs ?? EVERY_MS
   const bytesOf = heldBytes()
+  const living = new AbortController()
   let breach: LimitBreach | null = null
-  let ended = false
   let killed = false
   let failures = 0
   let timer: NodeJS.Timeout | null = null
 
-  async function measure(): Promise<LimitBreach | null> {
+  async function measure(signal: AbortSignal): Promise<LimitBreach | null> {
     try {
-      const size = await meterFolder(bound.folder, bound.bounds, bound.processes())
+      const { folder, bounds } = bound
+      const size = await meterFolder({ folder, bounds, processes: await bound.processes() }, signal)
       failures = 0
-      return breachOf(size, bytesOf(size), bound.bounds)
+      return breachOf(size, bytesOf(size), bounds)
     } catch (error) {
+      if (signal.aborted) return null
       failures += 1
       const words = error instanceof Error ? error.message : String(error)
-      return failures < FAILURES_MAX ? null : { resource: 'disk', detail: `its folder cannot be measured: ${words}` }
+      return bound.folder === null || failures < FAILURES_MAX
+        ? null
+        : { resource: 'disk', detail: `its folder cannot be measured: ${words}` }
     }
   }
 
   async function look(): Promise<void> {
     const begun = performance.now()
-    const found = await measure()
-    if (ended) return
+    const found = await measure(living.signal)
+    if (living.signal.aborted) return
     breach = found
     if (breach !== null) await process.kill()
     else timer = setTimeout(() => void look(), Math.max(everyMs, performance.now() - begun))
   }
 
+  /** What failed by itself may have failed for want of room. */
+  async function lookOnceMore(): Promise<LimitBreach | null> {
+    const patience = new AbortController()
+    const over = Promise.withResolvers<null>()
+    const wait = setTimeout(() => {
+      patience.abort()
+      over.resolve(null)
+    }, LAST_LOOK_MS)
+    return await Promise.race([measure(patience.signal), over.promise]).finally(() => clearTimeout(wait))
+  }
+
   const exited = process.exited.then(async (exit) => {
-    ended = true
+    living.abort()
     if (timer !== null) clearTimeout(timer)
-    // What failed by itself may have failed for want of room.
-    if (breach === null && !killed && exit.code !== 0 && exit.fault === null) breach = await measure()
+    const mayLackRoom = bound.folder !== null && breach === null && !killed && exit.code !== 0 && exit.fault === null
+    if (mayLackRoom) breach = await lookOnceMore()
     return { ...exit, breach: breach ?? exit.breach }
   })
-  void look()
+  if (bound.folder === null) timer = setTimeout(() => void look(), everyMs)
+  else void look()
   return {
     ...process,
     exited,
@@ -99,6 +123,12 @@ function breachOf(size: FolderSize, bytes: number, bounds: FolderBounds): LimitB
       detail: `its processes hold more than ${bounds.held} files open, too many to be measured`,
     }
   }
+  if (size.terminals > TERMINALS_MAX) {
+    return {
+      resource: 'disk',
+      detail: `its processes hold more than ${TERMINALS_MAX} terminals open, of which a machine has few for all`,
+    }
+  }
   if (size.bytes > bounds.bytes) {
     return { resource: 'disk', detail: `its workspace holds more than the limit of ${bounds.bytes / MIB} MiB` }
   }
@@ -108,11 +138,11 @@ function breachOf(size: FolderSize, bytes: number, bounds: FolderBounds): LimitB
       detail: `with files that cannot be seen, as in messages that nobody received, it may hold more than the limit of ${bounds.bytes / MIB} MiB`,
     }
   }
-  if (size.names > bounds.names) {
-    return { resource: 'disk', detail: `its workspace gives its files more than the limit of ${bounds.names} names` }
-  }
   if (size.files > bounds.files) {
     return { resource: 'disk', detail: `its workspace holds more than the limit of ${bounds.files} files` }
+  }
+  if (size.names > bounds.names) {
+    return { resource: 'disk', detail: `its workspace gives its files more than the limit of ${bounds.names} names` }
   }
   return null
 }

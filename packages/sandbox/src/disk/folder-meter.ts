@@ -1,17 +1,19 @@
 import { Worker } from 'node:worker_threads'
 import type { FolderBounds, FolderSize } from './measure-folder.ts'
 import type { SandboxPids } from './sandbox-pids.ts'
+import type { Done } from './take-turns.ts'
 
-export type MeterQuestion = {
-  readonly number: number
-  readonly folder: string
+export type Measure = {
+  /** Null: only what the processes hold. */
+  readonly folder: string | null
   readonly bounds: FolderBounds
   readonly processes: SandboxPids
 }
-/** `failed` says in words why there is no size. */
-export type MeterAnswer =
-  | { readonly number: number; readonly size: FolderSize }
-  | { readonly number: number; readonly failed: string }
+export type MeterQuestion =
+  | ({ readonly number: number } & Measure)
+  /** Nobody waits any longer for the answer to that question. */
+  | { readonly drop: number }
+export type MeterAnswer = Done<FolderSize>
 
 type Pending = { readonly resolve: (size: FolderSize) => void; readonly reject: (error: Error) => void }
 
@@ -19,14 +21,34 @@ const pending = new Map<number, Pending>()
 let thread: Worker | null = null
 let last = 0
 
-/** Measures a folder in a thread of its own, which all of this process share; rejects when it cannot be measured or that thread breaks. */
-export function meterFolder(folder: string, bounds: FolderBounds, processes: SandboxPids): Promise<FolderSize> {
+/**
+ * Measures a folder in a thread that all of this process share by turns; rejects when it cannot be measured, that thread breaks or the
+ * signal comes.
+ */
+export function meterFolder(measure: Measure, signal: AbortSignal): Promise<FolderSize> {
   const worker = thread ?? startThread()
   last += 1
-  const question: MeterQuestion = { number: last, folder, bounds, processes }
+  const number = last
   return new Promise((resolve, reject) => {
-    pending.set(question.number, { resolve, reject })
-    worker.postMessage(question)
+    if (signal.aborted) return reject(new Error('given up'))
+    function giveUp(): void {
+      pending.delete(number)
+      worker.postMessage({ drop: number } satisfies MeterQuestion)
+      reject(new Error('given up'))
+    }
+    signal.addEventListener('abort', giveUp, { once: true })
+    const forget = () => signal.removeEventListener('abort', giveUp)
+    pending.set(number, {
+      resolve(size) {
+        forget()
+        resolve(size)
+      },
+      reject(error) {
+        forget()
+        reject(error)
+      },
+    })
+    worker.postMessage({ number, ...measure } satisfies MeterQuestion)
   })
 }
 

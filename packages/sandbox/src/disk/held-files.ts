@@ -2,12 +2,16 @@ import { readdirSync, readlinkSync, type Stats, statfsSync, statSync } from 'nod
 import { attempt } from './attempt.ts'
 import { hasUnaccepted, hasUnreceived, listenersTell, namedInNetwork } from './in-flight.ts'
 import { pidsOf, type SandboxPids, sharesNetwork } from './sandbox-pids.ts'
+import type { Steps } from './steps.ts'
+import { terminalOf } from './terminals.ts'
 
 export type HeldFiles = {
   /** How many files all processes of the sandbox hold, each as often as it is held. */
   readonly held: number
   /** More may be held where it cannot be seen: in messages that nobody received, or by processes that came faster than they could be looked at. */
   readonly unseen: boolean
+  /** How many terminals they keep from others. */
+  readonly terminals: number
 }
 
 /** An agent that hands its files from child to child, each there for an instant, is looked at so often. */
@@ -21,14 +25,17 @@ const IN_MEMORY: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6, 0x9584
 /**
  * Looks at what the processes of a sandbox hold, until there is none that was not looked at, and tells of each file outside of memory
  * that is deleted. Stops past `heldMax` files. `device` is the one of the sandbox's folder, which is not in memory whatever it says.
+ * With `onDeleted` null, what is held is counted and no more: nothing is `unseen` then.
  */
-export function lookAtHeld(
+export function* lookAtHeld(
   processes: SandboxPids,
   heldMax: number,
   device: number | undefined,
-  onDeleted: (found: Stats) => void,
-): HeldFiles {
+  onDeleted: ((found: Stats) => void) | null,
+): Steps<HeldFiles> {
   const heldBy = new Map<number, number>()
+  const terminals = new Set<string>()
+  const finish = (unseen: boolean): HeldFiles => ({ held: most, unseen, terminals: terminals.size })
   let named: ReadonlySet<string> | null = null
   let unseen = false
   let most = 0
@@ -38,18 +45,23 @@ export function lookAtHeld(
     const pids = pidsOf(processes)
     let held = pids.reduce((sum, pid) => sum + (heldBy.get(pid) ?? 0), 0)
     const fresh = pids.filter((pid) => !heldBy.has(pid))
-    if (fresh.length === 0) return { held: most, unseen }
+    if (fresh.length === 0) return finish(unseen)
     for (const pid of fresh) {
+      yield
       const paths = heldFiles(pid)
       heldBy.set(pid, paths.length)
       held += paths.length
       most = Math.max(most, held)
       looked += paths.length
-      if (most > heldMax || looked > 2 * heldMax) return { held: most, unseen: true }
-      const shared = sharesNetwork(pid)
-      if (round === 0 && !unseen && !shared && !listenersTell()) unseen = hasUnaccepted(pid)
+      if (most > heldMax || looked > 2 * heldMax) return finish(true)
+      const shared = onDeleted !== null && sharesNetwork(pid)
+      if (onDeleted !== null && round === 0 && !unseen && !shared && !listenersTell()) unseen = hasUnaccepted(pid)
       for (const path of paths) {
+        yield
         const target = attempt(() => readlinkSync(path))
+        const terminal = target === null ? null : terminalOf(path, target)
+        if (terminal !== null) terminals.add(terminal)
+        if (onDeleted === null) continue
         const socket = target === null ? undefined : SOCKET.exec(target)?.[1]
         if (socket !== undefined && !unseen && hasUnreceived(path)) {
           // In a network that it shares anybody may have sent to a socket that has a name there.
@@ -61,7 +73,7 @@ export function lookAtHeld(
       }
     }
   }
-  return { held: most, unseen: true }
+  return finish(true)
 }
 
 function reportDeleted(path: string, device: number | undefined, onDeleted: (found: Stats) => void): void {

@@ -2,6 +2,7 @@ import { type Dir, lstatSync, opendirSync, type Stats, statfsSync } from 'node:f
 import { attempt } from './attempt.ts'
 import { lookAtHeld } from './held-files.ts'
 import type { SandboxPids } from './sandbox-pids.ts'
+import { atOnce, type Steps } from './steps.ts'
 import { createTally, type Tally } from './tally.ts'
 
 export type FolderBounds = {
@@ -17,6 +18,8 @@ export type FolderSize = FolderBounds & {
   readonly tooDeep: boolean
   /** The sandbox may hold files where they cannot be seen, as in messages that nobody received yet. */
   readonly unseen: boolean
+  /** How many terminals its processes keep from others. */
+  readonly terminals: number
   /** Room left on the disk that the folder is on. */
   readonly freeBytes: number
 }
@@ -28,7 +31,6 @@ const PATH_BYTES_MAX = 4_096
 const AGAIN_MAX = 8
 /** One character a byte. */
 const BYTES = 'latin1'
-const SLASH = Buffer.from('/')
 
 /**
  * What a folder takes of its disk: the blocks of everything below it, and of files outside of memory that are deleted and
@@ -38,14 +40,27 @@ const SLASH = Buffer.from('/')
  * agent may make parts of some disks that have their own. Synchronous: not for the main thread.
  */
 export function measureFolder(folder: string, bounds: FolderBounds, processes: SandboxPids): FolderSize {
+  return atOnce(measureInSteps(folder, bounds, processes))
+}
+
+/** The same, a file at a time. Without a folder only what the processes hold is counted, seen or not. */
+export function* measureInSteps(
+  folder: string | null,
+  bounds: FolderBounds,
+  processes: SandboxPids,
+): Steps<FolderSize> {
+  if (folder === null) {
+    const { held, terminals } = yield* lookAtHeld(processes, bounds.held, undefined, null)
+    return { ...NOTHING, held, terminals }
+  }
   const tally = createTally()
-  const { names, tooDeep, settled } = walk(folder, bounds, tally)
+  const { names, tooDeep, settled } = yield* walk(folder, bounds, tally)
   const isWithin = tally.bytes <= bounds.bytes && tally.files <= bounds.files && names <= bounds.names && !tooDeep
   const device = attempt(() => lstatSync(folder))?.dev
   // After the walk, which an agent can see begin: what it starts then is looked at too.
-  const { held, unseen } = isWithin
-    ? lookAtHeld(processes, bounds.held, device, (found) => void tally.add(found))
-    : { held: 0, unseen: false }
+  const { held, unseen, terminals } = isWithin
+    ? yield* lookAtHeld(processes, bounds.held, device, (found) => void tally.add(found))
+    : NOTHING
   const { bfree, bsize } = statfsSync(folder)
   return {
     bytes: tally.bytes,
@@ -54,15 +69,28 @@ export function measureFolder(folder: string, bounds: FolderBounds, processes: S
     held,
     tooDeep,
     unseen: unseen || !settled,
+    terminals,
     freeBytes: bfree * bsize,
   }
 }
 
+const NOTHING: FolderSize = {
+  bytes: 0,
+  files: 0,
+  names: 0,
+  held: 0,
+  tooDeep: false,
+  unseen: false,
+  terminals: 0,
+  freeBytes: 0,
+}
+
 /** `settled` unless files went on coming up that were moved to where was looked already. */
 type Walk = { readonly names: number; readonly tooDeep: boolean; readonly settled: boolean }
-type Folder = { readonly path: Buffer; readonly changedMs: number }
+/** Known by its own name only: a folder may have hundreds of thousands, and each of them a path of 4096 bytes. */
+type Folder = { readonly parent: Folder | null; readonly name: string; readonly changedMs: number }
 
-function walk(folder: string, bounds: FolderBounds, tally: Tally): Walk {
+function* walk(folder: string, bounds: FolderBounds, tally: Tally): Steps<Walk> {
   const begunMs = Date.now()
   const walked = new Map<string, Folder>()
   const waiting: Folder[] = []
@@ -73,47 +101,56 @@ function walk(folder: string, bounds: FolderBounds, tally: Tally): Walk {
   const isWithin = () => tally.bytes <= bounds.bytes && tally.files <= bounds.files && names <= bounds.names && !tooDeep
 
   /** Looks into a folder unless it is as it was. */
-  function lookInto(path: Buffer, found: Stats): void {
-    const identity = Number.isSafeInteger(found.ino) ? `${found.dev}/${found.ino}` : path.toString(BYTES)
+  function lookInto(parent: Folder | null, name: string, found: Stats): void {
+    const identity = Number.isSafeInteger(found.ino)
+      ? `${found.dev}/${found.ino}`
+      : pathOf({ parent, name, changedMs: 0 })
     if (walked.get(identity)?.changedMs === found.ctimeMs) return
-    const one = { path, changedMs: found.ctimeMs }
+    const one = { parent, name, changedMs: found.ctimeMs }
     walked.set(identity, one)
     waiting.push(one)
   }
 
-  function take(count: (path: Buffer, found: Stats | null) => void): void {
+  function* take(count: (parent: Folder, name: string, found: Stats | null) => void): Steps<void> {
     for (let at = waiting.pop(); at !== undefined && left > 0 && isWithin(); at = waiting.pop()) {
-      const here = at.path
-      const listing = attempt(() => opendirSync(here, { bufferSize: ENTRIES_AT_ONCE, encoding: BYTES }))
+      yield
+      const here = pathOf(at)
+      const listing = attempt(() => opendirSync(bytesOf(here), { bufferSize: ENTRIES_AT_ONCE, encoding: BYTES }))
       if (listing === null) continue
-      for (let entry = read(listing); entry !== null && left > 0 && isWithin(); entry = read(listing)) {
-        left -= 1
-        const path = Buffer.concat([here, SLASH, Buffer.from(entry.name, BYTES)])
-        tooDeep ||= path.length >= PATH_BYTES_MAX
-        count(path, tooDeep ? null : attempt(() => lstatSync(path)))
+      try {
+        for (let entry = read(listing); entry !== null && left > 0 && isWithin(); entry = read(listing)) {
+          yield
+          left -= 1
+          const path = bytesOf(`${here}/${entry.name}`)
+          tooDeep ||= path.length >= PATH_BYTES_MAX
+          count(at, entry.name, tooDeep ? null : attempt(() => lstatSync(path)))
+        }
+      } finally {
+        // Also where the rest is given up.
+        listing.closeSync()
       }
-      listing.closeSync()
     }
   }
 
   const first = attempt(() => lstatSync(folder))
-  if (first !== null) lookInto(Buffer.from(folder), first)
-  take((path, found) => {
+  if (first !== null) lookInto(null, Buffer.from(folder).toString(BYTES), first)
+  yield* take((parent, name, found) => {
     names += 1
     if (found === null) return
     tally.add(found)
-    if (found.isDirectory()) lookInto(path, found)
+    if (found.isDirectory()) lookInto(parent, name, found)
   })
   // What was moved into a folder after it was read is found there: the kernel notes the change, and no agent can take that back. What was
   // made since counts the next time. No more is read again than may have been there.
   left = bounds.names
   for (let again = 0; again < AGAIN_MAX && left > 0 && isWithin() && (again === 0 || moved); again += 1) {
     moved = false
-    for (const { path } of [...walked.values()]) {
-      const now = attempt(() => lstatSync(path))
-      if (now?.isDirectory()) lookInto(path, now)
-      take((below, found) => {
-        if (found?.isDirectory()) lookInto(below, found)
+    for (const { parent, name } of [...walked.values()]) {
+      yield
+      const now = attempt(() => lstatSync(bytesOf(pathOf({ parent, name, changedMs: 0 }))))
+      if (now?.isDirectory()) lookInto(parent, name, now)
+      yield* take((above, below, found) => {
+        if (found?.isDirectory()) lookInto(above, below, found)
         if (found === null || found.birthtimeMs >= begunMs || tally.has(found)) return
         moved = true
         names += 1
@@ -123,5 +160,13 @@ function walk(folder: string, bounds: FolderBounds, tally: Tally): Walk {
   }
   return { names, tooDeep, settled: !moved && left > 0 }
 }
+
+function pathOf({ parent, name }: Folder): string {
+  const parts = [name]
+  for (let above = parent; above !== null; above = above.parent) parts.push(above.name)
+  return parts.reverse().join('/')
+}
+
+const bytesOf = (path: string): Buffer => Buffer.from(path, BYTES)
 
 const read = (listing: Dir) => attempt(() => listing.readSync())

@@ -25,4 +25,5 @@ export function sharesNetwork(pid: number): boolean {
   return theirs !== null && theirs === namespaceOf('net', process.pid)
 }
 
-const namespaceOf = (kind: 'pid' | 'net', pid: number) => attempt(() => readlinkSync(`/proc/${pid}/ns/${kind}`))
+/** What names the namespace of a process; null where it is gone or may not be looked into. */
+export const namespaceOf = (kind: 'pid' | 'net', pid: number) => attempt(() => readlinkSync(`/proc/${pid}/ns/${kind}`))

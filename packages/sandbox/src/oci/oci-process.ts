@@ -1,11 +1,12 @@
+import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AttemptLimits } from '@muster/contracts'
 import { z } from 'zod'
 import type { AttemptCgroup } from '../cgroup/attempt-cgroup.ts'
 import { boundFolder, folderBounds } from '../disk/bound-folder.ts'
-import { findSandboxes } from '../find-sandboxes.ts'
-import { killGroup } from '../kill-group.ts'
+import { processFinder } from '../disk/find-processes.ts'
+import { killGroup, killNamespaceIn } from '../kill-group.ts'
 import { memoryBreach } from '../memory-breach.ts'
 import { openGate } from '../open-gate.ts'
 import { runCommand } from '../run-command.ts'
@@ -46,7 +47,7 @@ export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
 
   async function untilEmpty(): Promise<SandboxExit> {
     const { code, signal } = await child.exit
-    await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY })
+    await killRest()
     const breach = memoryBreach(await parts.cgroup.end(), spec.resources.memory_mb)
     const complaint = code === RUNTIME_FAILED && !killed ? await complaintIn(container.bundle) : null
     // What is left of it are the runtime's notes and groups of no consequence.
@@ -56,6 +57,16 @@ export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
     return complaint === null
       ? { code, signal, fault: null, breach }
       : { code: null, signal: null, fault: complaint, breach }
+  }
+
+  /**
+   * A runtime puts a container into its groups before it runs anything of it, and it is over when the monitor is: with groups there is
+   * nothing to search for among all the processes of the host.
+   */
+  async function killRest(): Promise<void> {
+    const { folders } = parts.cgroup
+    if (folders.some((folder) => existsSync(folder))) await killNamespaceIn(folders)
+    else await killGroup(selector, { timeoutMs: Number.POSITIVE_INFINITY })
   }
 
   const exited = untilEmpty()
@@ -81,18 +92,13 @@ export async function ociProcess(parts: OciChild): Promise<StartOutcome> {
     return { kind: 'failed', reason: `not put under its limits: ${words}` }
   }
   const opened = await openGate(process, gate ?? null, parts.confirm?.())
-  const folder = spec.workspaceAccess === 'rw' ? spec.workspaceFolder : null
-  if (opened.kind !== 'started' || folder === null) return opened
+  if (opened.kind !== 'started') return opened
   return {
     kind: 'started',
     process: boundFolder(process, {
-      folder,
+      folder: spec.workspaceAccess === 'rw' ? spec.workspaceFolder : null,
       bounds: folderBounds(spec.resources),
-      processes: () => {
-        const grouped = parts.cgroup.pids().length > 0
-        const inside = grouped ? undefined : findSandboxes(selector).find((one) => one.pid !== child.pid)
-        return inside === undefined ? { groups: parts.cgroup.folders } : { namespaceOf: inside.pid }
-      },
+      processes: processFinder(parts.cgroup, spec.group),
     }),
   }
 }

@@ -1,4 +1,5 @@
 import { cpuBound, pidsBound } from '../cgroup/cgroup-settings.ts'
+import { FIRST_TO_GO } from '../cgroup/first-to-go.ts'
 import { GROUP_MOUNTS } from '../find-sandboxes.ts'
 import type { HardLimits } from '../hard-limits.ts'
 import type { HostPath } from '../host-system.ts'
@@ -35,6 +36,8 @@ type OciMount = {
 const MIB = 1024 * 1024
 const UMASK = 0o022
 const SMALL_BYTES = 65_536
+/** A machine has a few thousand for all that runs on it. */
+const TERMINALS_MAX = 64
 
 /** Those that are the container's and not the agent's. */
 export const FIRST_PROCESSES = 1
@@ -61,6 +64,7 @@ export function ociSpec(spec: SandboxSpec, layout: OciLayout) {
       cwd: PLACES.workspace,
       capabilities: { bounding: none, effective: none, inheritable: none, permitted: none, ambient: none },
       noNewPrivileges: true,
+      oomScoreAdj: FIRST_TO_GO,
       rlimits: processLimits(spec.resources, layout.hardLimits).map(({ name, value }) => ({
         type: `RLIMIT_${name.toUpperCase()}`,
         hard: value,
@@ -105,7 +109,7 @@ function mountsOf(spec: SandboxSpec, layout: OciLayout): OciMount[] {
       destination: '/dev/pts',
       type: 'devpts',
       source: 'devpts',
-      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', `max=${TERMINALS_MAX}`],
     },
     scratch('/dev/shm', '1777'),
     scratch('/tmp', '1777'),

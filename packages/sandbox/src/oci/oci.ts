@@ -176,6 +176,8 @@ export function createOci(options: OciOptions): Sandbox {
     if (showsHost)
       for (const [name, text] of Object.entries(accountFiles(user))) await writeFile(join(bundle, name), text)
     watchdog?.ensure()
+    // the runtime makes the groups, and bounds nothing of what lies in sockets
+    if (byRuntime) await cgroups.boundSockets(spec.group, spec.resources)
     const cgroup = byRuntime
       ? cgroups.adopt(spec.group)
       : await cgroups.open(spec.group, spec.resources, dialect.spareProcesses)

@@ -4,11 +4,16 @@ import type { SyscallName } from './syscall-numbers.ts'
 export type DenialError = 'EPERM' | 'ENOSYS' | 'EOPNOTSUPP' | 'EINVAL' | 'EAFNOSUPPORT'
 
 /** Only the low 32 bits of an argument are looked at: the kernel itself takes no more of those named here. */
-export type ArgumentTest =
-  | { readonly index: number; readonly kind: 'has_any_bit'; readonly bits: number }
-  | { readonly index: number; readonly kind: 'is_one_of'; readonly values: readonly number[] }
+export type ArgumentTest = {
+  readonly index: number
+  /** Looked at only where this other argument has this value. */
+  readonly given?: { readonly index: number; readonly value: number }
+} & (
+  | { readonly kind: 'has_any_bit'; readonly bits: number }
+  | { readonly kind: 'is_one_of'; readonly values: readonly number[] }
   /** Of the bits of the mask exactly these are set. */
-  | { readonly index: number; readonly kind: 'has_of_mask'; readonly mask: number; readonly bits: number }
+  | { readonly kind: 'has_of_mask'; readonly mask: number; readonly bits: number }
+)
 
 export type Denial = {
   readonly calls: readonly SyscallName[]
@@ -33,12 +38,27 @@ const CLOSE_RANGE_UNSHARE = 2
  */
 const IOCTLS = [0x5412, 0x541c, 0x5423, 0x401c_5820, 0x4008_6602, 0x4030_5828, 0x4030_582a, 0x4030_5839]
 
-/** To wait for a lock that belongs to an open file: two such waits for each other never end, and hold a file that nothing else holds any more. */
-const WAIT_FOR_LOCK_OF_FILE = 38
+/**
+ * To ask for, set and wait for a lock that belongs to an open file. Two waits for each other never end, and hold a file that nothing else
+ * holds any more. And each close walks all such locks of a file, so that a process with many of them takes minutes to end.
+ */
+const LOCKS_OF_FILES = [36, 37, 38]
+
+const NETLINK = 16
+/** All but the first, which is routing: the kernel has 32. */
+const NETLINK_PROTOCOLS = 0x1f
 
 const ADDRESS_FAMILIES_MAX = 46
-/** Unix, internet of both versions, and the kernel's routing messages, which programs read the interfaces from. */
-const ADDRESS_FAMILIES = [1, 2, 10, 16]
+/** Unix, internet of both versions, and netlink, by whose routing messages C libraries read the interfaces. */
+const ADDRESS_FAMILIES = [1, 2, 10, NETLINK]
+
+const SET_FILTER = 1
+/** A descriptor that keeps a filter of system calls, and all that its process had set before, when the process is long gone. */
+const NEW_LISTENER = 8
+
+const SOL_SOCKET = 1
+/** Filters of a socket, or of sockets that share a port. */
+const SOCKET_FILTERS = [26, 50, 51, 52]
 
 /**
  * What no agent needs and attacks on kernels begin with. An allow list would be stricter and would break programs with each
@@ -84,9 +104,21 @@ export const DENIED_SYSCALLS: readonly Denial[] = [
   { error: 'ENOSYS', calls: ['close_range'], when: [{ index: 2, kind: 'has_any_bit', bits: CLOSE_RANGE_UNSHARE }] },
   // Its flags lie in memory, where a filter cannot look: C libraries then fall back on clone.
   { error: 'ENOSYS', calls: ['clone3'] },
-  // As from a kernel that does not know them; the older kinds of locks go with their process or descriptor.
-  { error: 'EINVAL', calls: ['fcntl'], when: [{ index: 1, kind: 'is_one_of', values: [WAIT_FOR_LOCK_OF_FILE] }] },
+  // As from a kernel that does not know them; programs then take the older kinds, which go with their process or descriptor.
+  { error: 'EINVAL', calls: ['fcntl'], when: [{ index: 1, kind: 'is_one_of', values: LOCKS_OF_FILES }] },
   { error: 'EPERM', calls: ['ioctl'], when: [{ index: 1, kind: 'is_one_of', values: IOCTLS }] },
+  // The kernel compiles filters in room that all users share, and without any left nobody's of system calls can be set any more. Those of
+  // a process are few and go with it; those below stay with a descriptor.
+  {
+    error: 'EINVAL',
+    calls: ['seccomp'],
+    when: [{ index: 1, kind: 'has_any_bit', bits: NEW_LISTENER, given: { index: 0, value: SET_FILTER } }],
+  },
+  {
+    error: 'EPERM',
+    calls: ['setsockopt'],
+    when: [{ index: 2, kind: 'is_one_of', values: SOCKET_FILTERS, given: { index: 1, value: SOL_SOCKET } }],
+  },
   {
     error: 'EAFNOSUPPORT',
     // A pair of a family opens its protocol, and so loads its module, just as one of it does.
@@ -99,6 +131,8 @@ export const DENIED_SYSCALLS: readonly Denial[] = [
           (family) => !ADDRESS_FAMILIES.includes(family),
         ),
       },
+      // No group is charged for what lies unread in them, and some let an agent send to itself.
+      { index: 2, kind: 'has_any_bit', bits: NETLINK_PROTOCOLS, given: { index: 0, value: NETLINK } },
     ],
   },
 ]

@@ -72,9 +72,15 @@ function denialOf(denial: Denial, architecture: FilteredArchitecture): Instructi
 
 /** Ends the program either way: a call has one rule. */
 const testsOf = (tests: readonly ArgumentTest[], failed: Instruction): Instruction[] => [
-  ...tests.flatMap((one) => [load(ARGUMENTS_OFFSET + one.index * ARGUMENT_BYTES), ...testOf(one, failed)]),
+  ...tests.flatMap((one) => where(one.given, [loadArgument(one.index), ...testOf(one, failed)])),
   end(ALLOW),
 ]
+
+/** Skips the tests of one argument where another has not the value that they are for. */
+function where(given: ArgumentTest['given'], tests: Instruction[]): Instruction[] {
+  if (given === undefined) return tests
+  return [loadArgument(given.index), test(JUMP_IF_EQUAL, given.value, 0, tests.length), ...tests]
+}
 
 function testOf(one: ArgumentTest, failed: Instruction): Instruction[] {
   switch (one.kind) {
@@ -89,6 +95,7 @@ function testOf(one: ArgumentTest, failed: Instruction): Instruction[] {
 
 const failure = (denial: Denial): Instruction => end(FAIL | ERROR_NUMBERS[denial.error])
 const load = (value: number): Instruction => ({ code: LOAD_WORD, yes: 0, no: 0, value })
+const loadArgument = (index: number): Instruction => load(ARGUMENTS_OFFSET + index * ARGUMENT_BYTES)
 const keep = (value: number): Instruction => ({ code: KEEP_BITS, yes: 0, no: 0, value })
 const test = (code: number, value: number, yes: number, no: number): Instruction => ({ code, yes, no, value })
 const end = (value: number): Instruction => ({ code: RETURN, yes: 0, no: 0, value })
