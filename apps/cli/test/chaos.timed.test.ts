@@ -16,9 +16,9 @@ import { submitLoad } from './load/submit-load.ts'
 import { makeTenants } from './load/tenants.ts'
 
 /** As many as last until the last fault. */
-const COMMANDS = sized({ test: 1500, prove: 5000 })
+const COMMANDS = sized({ test: 1300, prove: 5000 })
 const TENANTS = sized({ test: 8, prove: 50 })
-const AWAY_MS = sized({ test: 4000, prove: 10_000 })
+const AWAY_MS = sized({ test: 3000, prove: 10_000 })
 
 test.concurrent(
   'with workers, gateway, Redis and Postgres failing under load, every accepted command still ends exactly once and nothing leaks',

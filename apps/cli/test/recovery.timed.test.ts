@@ -2,7 +2,7 @@ import { sized, startFleet, until } from '@muster/testkit'
 import { expect, test } from 'vitest'
 import { Books } from './load/books.ts'
 
-const KILLS = sized({ test: 3, prove: 20 })
+const KILLS = sized({ test: 2, prove: 20 })
 const RUNS_PER_KILL = 2
 const WITHIN_MS = 5000
 
