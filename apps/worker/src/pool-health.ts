@@ -25,6 +25,7 @@ export class PoolHealth {
   readonly #faults = new Map<string, string>()
   readonly #trials = new Map<string, Promise<string | null>>()
   readonly #timers = new Set<NodeJS.Timeout>()
+  #stopped = false
 
   constructor(parts: PoolHealthParts) {
     this.#parts = parts
@@ -45,11 +46,13 @@ export class PoolHealth {
     const known = this.#faults.get(pool)
     if (known !== undefined) return known
     const fault = await this.#try(pool)
-    if (fault !== null && !this.#faults.has(pool)) this.#close(pool, fault)
+    if (fault !== null && !this.#faults.has(pool) && !this.#stopped) this.#close(pool, fault)
     return fault
   }
 
+  /** Tries nothing any more; what is under way changes nothing. */
   stop(): void {
+    this.#stopped = true
     for (const timer of this.#timers) clearTimeout(timer)
   }
 
@@ -64,6 +67,7 @@ export class PoolHealth {
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       void this.#try(pool).then((fault) => {
+        if (this.#stopped) return
         if (fault !== null) return this.#tryLater(pool)
         this.#faults.delete(pool)
         this.#parts.logger.info({ pool }, 'serving the pool again')
@@ -83,7 +87,11 @@ export class PoolHealth {
   async #trialOf(pool: string): Promise<string | null> {
     const sandbox = this.#parts.sandboxes.get(pool)
     if (sandbox === undefined) return `this node has no ${pool}`
-    const probe = await sandbox.probe()
-    return probe.kind === 'unusable' ? probe.reason : null
+    try {
+      const probe = await sandbox.probe()
+      return probe.kind === 'unusable' ? probe.reason : null
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
   }
 }

@@ -34,6 +34,29 @@ test('what a run does wrong closes no pool, and one trial answers all who ask at
   expect([trials, changes, health.serving]).toEqual([1, 0, { none: 2 }])
 })
 
+test('a trial that throws is a fault, and nothing is tried or told once it is stopped', async () => {
+  const trials: string[] = []
+  const held = Promise.withResolvers<never>()
+  const probe = (): Promise<never> => {
+    trials.push('begun')
+    return trials.length === 1 ? Promise.reject(new Error('no room')) : held.promise
+  }
+  const changes: unknown[] = []
+  const health: PoolHealth = new PoolHealth({
+    pools: { none: 2 },
+    sandboxes: new Map([['none', { probe }]]),
+    logger: log,
+    onChange: () => changes.push(health.serving),
+    tryAgainMs: 5,
+  })
+  expect(await health.faultOf('none')).toBe('no room')
+  await until(() => trials.length === 2, { what: 'the second trial' })
+  health.stop()
+  held.reject(new Error('still no room'))
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect([trials.length, changes]).toEqual([2, [{}]])
+})
+
 test('a node on which no sandbox begins any more leaves its runs to the others, uncharged, and serves again when one does', async () => {
   const [program, gone] = [join(fleet.home, 'bwrap'), join(fleet.home, 'gone')]
   await copyFile(process.env['MUSTER_BWRAP_PATH'] ?? '/usr/bin/bwrap', program)
