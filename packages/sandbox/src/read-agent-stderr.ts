@@ -1,9 +1,9 @@
 import type { AgentBounds } from './agent-bounds.ts'
 import { type AgentEvent, logEvent } from './agent-event.ts'
 import { createEventBudget, lateReason } from './event-budget.ts'
-import { type ReadCost, timed } from './event-pace.ts'
 import { createLineSplitter, type Line } from './line-splitter.ts'
 import { lineText } from './line-text.ts'
+import { type ReadCost, timed } from './reading-turns.ts'
 
 export type StderrReader = {
   accept(chunk: Uint8Array): Promise<void>

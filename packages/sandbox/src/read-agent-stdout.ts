@@ -4,7 +4,6 @@ import { type AgentEvent, eventOf, logEvent } from './agent-event.ts'
 import type { AgentMessage } from './agent-execution.ts'
 import { createCollectedOutput } from './collected-output.ts'
 import { createEventBudget, lateReason } from './event-budget.ts'
-import { createTurns, type ReadCost, timed } from './event-pace.ts'
 import { createLineSplitter, type Line } from './line-splitter.ts'
 import { lineText } from './line-text.ts'
 import {
@@ -15,6 +14,7 @@ import {
   parseAgentLine,
   type RefusedLine,
 } from './parse-agent-line.ts'
+import { createReadingTurns, type ReadCost, timed } from './reading-turns.ts'
 
 export type StdoutReading = {
   readonly bounds: AgentBounds
@@ -48,9 +48,9 @@ const PIECE_BYTES = 16 * 1024
 /** From here on one message may take longer to read than all else waits gladly. */
 const BIG_BYTES = 64 * 1024
 /** A few milliseconds of each turn of the loop, so that many agents that talk at once leave room for all else. */
-const smallTurns = createTurns({ turnMs: 5, restFactor: 0 })
+const smallTurns = createReadingTurns({ turnMs: 5, restFactor: 0 })
 /** A quarter of the time at most, one message a turn. */
-const bigTurns = createTurns({ turnMs: 0, restFactor: 3 })
+const bigTurns = createReadingTurns({ turnMs: 0, restFactor: 3 })
 
 type Piece = { readonly lines: readonly Line[]; readonly messageBytes: number }
 

@@ -7,9 +7,10 @@ import type { AgentExecution, AgentMessage, AgentOutcome, AgentTask } from './ag
 import { agentFailure, refusedFailure, tooLongFailure } from './agent-failure.ts'
 import { describeExit } from './describe-exit.ts'
 import { drainPipes } from './drain-pipes.ts'
-import { createEventPace, type ReadCost } from './event-pace.ts'
+import { createPace } from './pace.ts'
 import { readAgentStderr } from './read-agent-stderr.ts'
 import { readAgentStdout } from './read-agent-stdout.ts'
+import { type ReadCost } from './reading-turns.ts'
 import { createRelease } from './release.ts'
 
 const PROMPT_BYTES = 8 * 1024
@@ -22,8 +23,8 @@ type Verdict =
 export function runAgent(task: AgentTask): AgentExecution {
   const { process } = task
   const bounds = { ...DEFAULT_AGENT_BOUNDS, ...task.bounds }
-  const pace = createEventPace(bounds.eventsPerSecond)
-  const readPace = createEventPace(bounds.readMsPerSecond)
+  const pace = createPace(bounds.eventsPerSecond)
+  const readPace = createPace(bounds.readMsPerSecond)
   let usage = NO_USAGE
   const release = createRelease()
   const emptied = createRelease()

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { createTurns, timed } from '../src/event-pace.ts'
+import { createReadingTurns, timed } from '../src/reading-turns.ts'
 import { runKept, textOf } from './agent-run.ts'
 import { fakeProcess } from './fake-process.ts'
 import { eventually } from './place.ts'
@@ -17,7 +17,7 @@ function busy(ms: number): void {
 
 describe('the turns of agents', () => {
   it('come one a turn of the loop for works that take long, and leave time between them', async () => {
-    const turns = createTurns({ turnMs: 0, restFactor: 3 })
+    const turns = createReadingTurns({ turnMs: 0, restFactor: 3 })
     let done = 0
     let most = 0
     const works = Array.from({ length: 5 }, () =>
@@ -38,7 +38,7 @@ describe('the turns of agents', () => {
   })
 
   it('are shared by works that take little', async () => {
-    const turns = createTurns({ turnMs: 1_000, restFactor: 0 })
+    const turns = createReadingTurns({ turnMs: 1_000, restFactor: 0 })
     const done: number[] = []
     const works = Array.from({ length: 50 }, (_, at) => turns.take(0, () => done.push(at)))
     expect(done).toEqual([])
@@ -49,7 +49,7 @@ describe('the turns of agents', () => {
   })
 
   it('come first to those that took least so far', async () => {
-    const turns = createTurns({ turnMs: 0, restFactor: 0 })
+    const turns = createReadingTurns({ turnMs: 0, restFactor: 0 })
     const order: number[] = []
     const used = [30, 10, 20, 10]
     const works = used.map((ms, at) => turns.take(ms, () => order.push(at)))
@@ -58,7 +58,7 @@ describe('the turns of agents', () => {
   })
 
   it('come though a work before fails, which is told to who asked for it', async () => {
-    const turns = createTurns({ turnMs: 0, restFactor: 0 })
+    const turns = createReadingTurns({ turnMs: 0, restFactor: 0 })
     const failing = turns.take(0, () => {
       throw new Error('broken')
     })

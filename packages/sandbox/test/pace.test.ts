@@ -1,13 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { createEventPace } from '../src/event-pace.ts'
+import { createPace } from '../src/pace.ts'
 import { runKept, textOf } from './agent-run.ts'
 import { fakeProcess } from './fake-process.ts'
 
 describe('the pace of events', () => {
   it('is a second of them at once, and then so many a second', () => {
     let now = 0
-    const pace = createEventPace(100, () => now)
+    const pace = createPace(100, () => now)
     expect(pace.spend(100)).toBe(0)
     expect(pace.spend(50)).toBe(500)
     now = 500

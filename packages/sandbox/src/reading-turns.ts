@@ -1,10 +1,5 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 
-export type EventPace = {
-  /** Counts events and answers for how many milliseconds no more of them should be taken. */
-  spend(count: number): number
-}
-
 /** What it took to read some of an agent's output, kept or not. */
 export type ReadCost = {
   /** How many events it costs as much as. */
@@ -13,7 +8,7 @@ export type ReadCost = {
   readonly ms: number
 }
 
-export type Turns = {
+export type ReadingTurns = {
   /**
    * Does some of the work for one agent when it is its turn, and answers how many milliseconds that took. Among those that wait,
    * the one goes first whose agent took least of the thread so far, as `usedMs` tells.
@@ -21,7 +16,7 @@ export type Turns = {
   take(usedMs: number, work: () => void): Promise<number>
 }
 
-export type TurnBounds = {
+export type ReadingTurnBounds = {
   /** Works are done in one turn of the event loop until they took so many milliseconds together. */
   readonly turnMs: number
   /** How much longer than a turn took nothing is done after it. */
@@ -30,24 +25,9 @@ export type TurnBounds = {
 
 type Waiting = { readonly usedMs: number; readonly perform: () => number }
 
-const SECOND_MS = 1_000
 const MICROSECONDS = 1_000
 /** What the clock of the event loop can tell. */
 const REST_MIN_MS = 1
-
-/** Lets through a second's worth at once and after that no more a second than told: of events, or of milliseconds of the thread. */
-export function createEventPace(perSecond: number, now: () => number = () => performance.now()): EventPace {
-  let left = perSecond
-  let last = now()
-  return {
-    spend(count) {
-      const at = now()
-      left = Math.min(perSecond, left + ((at - last) / SECOND_MS) * perSecond) - count
-      last = at
-      return left >= 0 ? 0 : (-left / perSecond) * SECOND_MS
-    },
-  }
-}
 
 /** How many milliseconds of this thread a work takes: what others have of the processor meanwhile is not its agent's to pay. */
 export function timed(work: () => void): number {
@@ -58,7 +38,7 @@ export function timed(work: () => void): number {
 }
 
 /** Works of many agents that would hold up all else in the thread, if they came together, one after the other. */
-export function createTurns({ turnMs, restFactor }: TurnBounds): Turns {
+export function createReadingTurns({ turnMs, restFactor }: ReadingTurnBounds): ReadingTurns {
   const waiting: Waiting[] = []
   let serving = false
 
